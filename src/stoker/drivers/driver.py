@@ -1,0 +1,52 @@
+"""What the application asks of a driver, whatever client library it wraps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from stoker.plan import Plan
+
+T = TypeVar("T")
+
+Hint = Callable[[], None]
+"""Called when there may be work: a hint that may come late, twice, or not at all. Never blocks, never raises."""
+
+
+class Driver(Protocol):
+    """Runs plans on connections of its own. Every call is one transaction; it raises only the errors of `errors`.
+
+    A driver may be used from any thread and any event loop. It opens nothing before its first call, and begins anew
+    in a forked child.
+    """
+
+    @property
+    def durability(self) -> str:
+        """What is true of a job once its enqueue returned, in one sentence for people."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where the jobs are, for people; no secrets."""
+        ...
+
+    def run(self, plan: Plan[T]) -> T:
+        """Run the plan and block until it is committed."""
+        ...
+
+    async def arun(self, plan: Plan[T]) -> T:
+        """Run the plan without blocking the event loop for long."""
+        ...
+
+    def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
+        """Call `hint` on that loop whenever there may be work; returns what ends it. To be called on the loop."""
+        ...
+
+    def sibling(self) -> Driver:
+        """A driver of the same place with connections of its own."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection. Plans under way end first."""
+        ...

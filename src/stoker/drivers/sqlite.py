@@ -1,0 +1,396 @@
+"""Runs plans on the standard library's `sqlite3`.
+
+One connection writes; whoever holds its lock commits everything that waits for it, in one transaction (group commit).
+Reads have connections of their own and never wait for the writer. The database file is never opened other than by
+SQLite: closing any other handle of it would drop the locks that SQLite holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from stoker import clock
+from stoker.drivers.aside import Aside, Errand
+from stoker.drivers.driver import Hint
+from stoker.errors import AppClosed, StokerError, StoreBroken, StoreUnavailable
+from stoker.plan import Plan, Reply, Statement, pump
+
+T = TypeVar("T")
+
+_PAUSE: Final = 0.0005
+"""Seconds between two tries for the write lock. Constant, because with a growing pause the old waiters starve."""
+
+_LIVELY: Final = 0.002
+_CALM: Final = 0.004
+_LIVELY_FOR: Final = 1000
+"""How often other processes' commits are looked for (seconds), and after how many quiet looks that slows down."""
+
+
+class SqliteDriver:
+    """Runs plans on one database file."""
+
+    def __init__(self, path: str, *, synchronous: str = "full", timeout: float = 30.0) -> None:
+        self._path = os.path.abspath(path)
+        self._synchronous = synchronous
+        self._timeout = timeout
+        self._hints: dict[object, Callable[[], None]] = {}
+        self._abandoned: list[Any] = []
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._pending: deque[_Ticket] = deque()
+        self._write_aside: Aside[_Ticket] = Aside("stoker-sqlite-write", self._write_errands)
+        self._read_aside: Aside[Plan[Any]] = Aside("stoker-sqlite-read", self._read_errands)
+
+    @property
+    def durability(self) -> str:
+        """See `Driver.durability`."""
+        if self._synchronous == "full":
+            return "synchronous=full: a job is on disk before its enqueue returns, and survives a power failure"
+        return "synchronous=normal: a job survives the end of any process; a power failure may take the last moments"
+
+    @property
+    def place(self) -> str:
+        """See `Driver.place`."""
+        return self._path
+
+    def run(self, plan: Plan[T]) -> T:
+        """See `Driver.run`."""
+        self._check()
+        if not plan.writes:
+            return self._read(plan)
+        ticket = _Ticket(plan)
+        self._pending.append(ticket)
+        with self._lock:
+            if not ticket.done:
+                self._commit_pending(wait=True)
+        return ticket.take()
+
+    async def arun(self, plan: Plan[T]) -> T:
+        """See `Driver.arun`.
+
+        With `synchronous=normal` a commit costs microseconds, less than a trip to another thread: it is done right
+        here, unless somebody else is writing. With `full` it waits for the disk, so it is done aside.
+        """
+        self._check()
+        if not plan.writes:
+            result: T = await self._read_aside.submit(plan)
+            return result
+        ticket = _Ticket(plan)
+        if self._synchronous == "normal" and self._try_now(ticket):
+            return ticket.take()
+        await self._write_aside.submit(ticket)
+        return ticket.take()
+
+    def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
+        """See `Driver.listen`. Other processes' commits are seen by the version that SQLite keeps of its file."""
+        return _Ear(self, loop, hint).stop
+
+    def sibling(self) -> SqliteDriver:
+        """See `Driver.sibling`."""
+        return SqliteDriver(self._path, synchronous=self._synchronous, timeout=self._timeout)
+
+    def close(self) -> None:
+        """See `Driver.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._write_aside.stop()
+        self._read_aside.stop()
+        with self._lock:
+            connections = [*self._readers, *([self._writer] if self._writer else [])]
+            self._writer = None
+            self._readers.clear()
+        for connection in connections:
+            connection.close()
+
+    # --- hints ------------------------------------------------------------------------------------------------------
+
+    def add_hint(self, token: object, hint: Callable[[], None]) -> None:
+        """Have `hint` called after a commit of this driver that may make jobs due."""
+        self._hints[token] = hint
+
+    def drop_hint(self, token: object) -> None:
+        """Undo `add_hint`."""
+        self._hints.pop(token, None)
+
+    def watch(self) -> sqlite3.Connection:
+        """A connection for looking at the file's version."""
+        return self._connect()
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self._closed:
+            raise AppClosed("this connection to the store was closed")
+        if self._pid != os.getpid():
+            # A SQLite connection must not be used, nor even closed, in a forked child: keep it out of reach.
+            self._abandoned += [self._writer, self._readers, self._lock, self._pending]
+            self._begin()
+
+    def _try_now(self, ticket: _Ticket) -> bool:
+        """Commit at once if nobody else is writing."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._pending.append(ticket)
+            self._commit_pending(wait=False)
+            if not ticket.done:
+                self._pending.remove(ticket)
+            return ticket.done
+        finally:
+            self._lock.release()
+
+    def _write_errands(self, errands: list[Errand[_Ticket]]) -> None:
+        self._pending.extend(errand.what for errand in errands)
+        with self._lock:
+            if not all(errand.what.done for errand in errands):
+                self._commit_pending(wait=True)
+
+    def _commit_pending(self, *, wait: bool) -> None:
+        """Under the lock: run every ticket that waits, in one transaction. Without `wait`, only if that is at once."""
+        tickets = list(self._pending)
+        try:
+            connection = self._writing_connection()
+            if not self._begin_immediate(connection, wait=wait):
+                return
+        except BaseException as error:
+            self._settle(tickets, _translated(error, self._path))
+            return
+        try:
+            for ticket in tickets:
+                _run_ticket(connection, ticket, alone=len(tickets) == 1)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            _roll_back(connection)
+            self._settle(tickets, _translated(error, self._path))
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._settle(tickets, None)
+        if any(ticket.plan.wakes and ticket.error is None for ticket in tickets):
+            for hint in list(self._hints.values()):
+                hint()
+
+    def _settle(self, tickets: list[_Ticket], error: Exception | None) -> None:
+        for ticket in tickets:
+            ticket.error = ticket.error or error
+            if ticket.error is not None:
+                ticket.error = _translated(ticket.error, self._path)
+            ticket.done = True
+            self._pending.popleft()
+
+    def _begin_immediate(self, connection: sqlite3.Connection, *, wait: bool) -> bool:
+        deadline = clock.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error):
+                    raise
+                if not wait:
+                    return False
+                if clock.monotonic() >= deadline:
+                    raise
+                clock.sleep(_PAUSE)
+            else:
+                return True
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def _read_errands(self, errands: list[Errand[Plan[Any]]]) -> None:
+        for errand in errands:
+            try:
+                errand.result = self._read(errand.what)
+            except BaseException as error:
+                errand.error = error
+
+    def _read(self, plan: Plan[T]) -> T:
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            try:
+                return pump(plan, lambda statement: _execute(connection, statement))
+            finally:
+                _roll_back(connection)
+        except sqlite3.Error as error:
+            raise _translated(error, self._path) from error
+        finally:
+            self._readers.append(connection)
+
+    # --- connections ------------------------------------------------------------------------------------------------
+
+    def _writing_connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
+
+    def _connect(self) -> sqlite3.Connection:
+        deadline = clock.monotonic() + self._timeout
+        while True:
+            try:
+                return self._open()
+            except sqlite3.Error as error:
+                if not _is_busy(error) or clock.monotonic() >= deadline:
+                    raise _translated(error, self._path) from error
+                clock.sleep(_PAUSE)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._synchronous == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute("PRAGMA cache_size = -32000")
+            connection.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class _Ticket:
+    """A plan that waits for its turn to be written, and what came of it."""
+
+    __slots__ = ("done", "error", "plan", "result")
+
+    def __init__(self, plan: Plan[Any]) -> None:
+        self.plan = plan
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.done = False
+
+    def take(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _Ear:
+    """Looks at the file's version every few milliseconds, on the event loop, and calls `hint` when it changed."""
+
+    def __init__(self, driver: SqliteDriver, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
+        self._driver = driver
+        self._loop = loop
+        self._hint = hint
+        self._connection = driver.watch()
+        self._seen = self._look()
+        self._quiet = 0
+        driver.add_hint(self, self._from_inside)
+        self._timer = loop.call_later(_LIVELY, self._tick)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        self._driver.drop_hint(self)
+        self._connection.close()
+
+    def _from_inside(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._hint)
+
+    def _tick(self) -> None:
+        version = self._look()
+        if version != self._seen:
+            self._seen = version
+            self._quiet = 0
+            self._hint()
+        else:
+            self._quiet += 1
+        self._timer = self._loop.call_later(_LIVELY if self._quiet < _LIVELY_FOR else _CALM, self._tick)
+
+    def _look(self) -> int:
+        try:
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return -1  # busy or worse: a change, so that the worker asks and learns what it is
+        return version
+
+
+def _run_ticket(connection: sqlite3.Connection, ticket: _Ticket, *, alone: bool) -> None:
+    """Run one plan of a group. Its failure undoes its own writes and nobody else's."""
+    if alone:
+        ticket.result = pump(ticket.plan, lambda statement: _execute(connection, statement))
+        return
+    connection.execute("SAVEPOINT one")
+    try:
+        ticket.result = pump(ticket.plan, lambda statement: _execute(connection, statement))
+    except Exception as error:
+        if not connection.in_transaction:  # SQLite itself rolled everything back: disk full, I/O error
+            raise
+        connection.execute("ROLLBACK TO one")
+        ticket.error = error
+    connection.execute("RELEASE one")
+
+
+def _execute(connection: sqlite3.Connection, statement: Statement) -> Reply:
+    if statement.many:
+        cursor = connection.executemany(statement.text, statement.params)
+    else:
+        cursor = connection.execute(statement.text, statement.params)
+    return Reply(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return  # it was rolled back by SQLite
+
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_CAUSES: Final = {
+    sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process has kept it locked for too long; is one hanging?"),
+    sqlite3.SQLITE_LOCKED: (StoreUnavailable, "another process has kept it locked for too long; is one hanging?"),
+    sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full; nothing of this call was written"),
+    sqlite3.SQLITE_READONLY: (StoreUnavailable, "the file or its folder is read-only; make both writable"),
+    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "it cannot be opened; does the folder exist, and may we write there?"),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, "reading or writing failed; nothing of this call was written"),
+    sqlite3.SQLITE_PERM: (StoreUnavailable, "access was denied"),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreBroken,
+        "the file is damaged; restore it from a backup, or see `sqlite3 FILE .recover`",
+    ),
+    sqlite3.SQLITE_NOTADB: (StoreBroken, "the file is not a SQLite database"),
+}
+
+
+def _code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
+
+
+def _is_busy(error: BaseException) -> bool:
+    return _code(error) in _BUSY
+
+
+def _translated(error: BaseException, path: str) -> Exception:
+    """The error as one of ours, with what to do about it."""
+    if isinstance(error, StokerError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        kind, advice = _CAUSES.get(_code(error), (StoreUnavailable, "SQLite refused"))
+        made = kind(f"the database {path}: {advice} ({error})")
+        made.__cause__ = error
+        return made
+    if isinstance(error, Exception):
+        return error
+    made = StoreUnavailable(f"the database {path}: the call was interrupted ({type(error).__name__})")
+    made.__cause__ = error
+    return made

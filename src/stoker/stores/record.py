@@ -1,0 +1,229 @@
+"""The row that every store keeps of a job, and its two translations: from a `NewJob`, and to and from a `Job`.
+
+Instants and spans are integers, documents are JSON text: what a database holds, and what a hot path can copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from stoker.clock import SECOND, to_datetime, to_instant, to_span
+from stoker.job import Failure, Job, NewJob, State
+
+
+class Record(msgspec.Struct):
+    """A job as a store keeps it. The order of the fields is the order of columns in every `SELECT` of a record."""
+
+    ref: int
+    id: str
+    task: str
+    queue: str
+    payload: str
+    state: State
+    priority: int
+    run_at: int
+    max_attempts: int
+    max_crashes: int
+    keep_for: int
+    created_at: int
+    updated_at: int
+    owner: str | None = None
+    key: str | None = None
+    tags: str | None = None
+    overrides: str | None = None
+    meta: str | None = None
+    parents: str | None = None
+    workflow: str | None = None
+    schedule: str | None = None
+    attempt: int = 0
+    crashes: int = 0
+    fence: int = 0
+    worker: str | None = None
+    cancelling: str | None = None
+    """the reason ('' for none) once a processing job was asked to stop"""
+    progress: float | None = None
+    message: str | None = None
+    checkpoint: str | None = None
+    result: str | None = None
+    error: str | None = None
+    errors: str | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+
+
+COLUMNS = Record.__struct_fields__
+"""The names of the fields, in order."""
+
+
+class _Entry(msgspec.Struct, omit_defaults=True):
+    """A `Failure` as it is stored, with an instant."""
+
+    attempt: int
+    type: str
+    message: str
+    traceback: str | None = None
+    worker: str | None = None
+    at: int | None = None
+
+
+_entries = msgspec.json.Decoder(tuple[_Entry, ...])
+_strings = msgspec.json.Decoder(tuple[str, ...])
+
+
+def to_json(value: object) -> str:
+    """A JSON value as text."""
+    return msgspec.json.encode(value).decode()
+
+
+def entry(failure: Failure, worker: str | None, now: int) -> str:
+    """A failure as it is stored in `errors`, blamed on a worker at an instant."""
+    return to_json(_Entry(failure.attempt, failure.type, failure.message, failure.traceback, worker, now))
+
+
+def appended(errors: str | None, new: str) -> str:
+    """The JSON array of entries with one more."""
+    return f"[{new}]" if errors is None else f"{errors[:-1]},{new}]"
+
+
+def strings(values: Sequence[str]) -> str | None:
+    """Tags or parents as they are stored: a JSON array, or None for none."""
+    return to_json(list(values)) if values else None
+
+
+def list_of(text: str | None) -> tuple[str, ...]:
+    """The reverse of `strings`."""
+    return () if text is None else _strings.decode(text)
+
+
+def from_new(job: NewJob, ref: int, now: int) -> Record:
+    """The record of a job that is inserted now."""
+    run_at = now + job.delay if job.run_at is None else job.run_at
+    if job.parents:
+        state = State.WAITING
+    else:
+        state = State.SCHEDULED if run_at > now else State.QUEUED
+    return Record(
+        ref=ref,
+        id=job.id,
+        task=job.task,
+        queue=job.queue,
+        payload=job.payload,
+        state=state,
+        priority=job.priority,
+        run_at=run_at,
+        max_attempts=job.max_attempts,
+        max_crashes=job.max_crashes,
+        keep_for=job.keep_for,
+        created_at=now,
+        updated_at=now,
+        owner=job.owner,
+        key=job.key,
+        tags=strings(job.tags),
+        overrides=job.overrides,
+        meta=job.meta,
+        parents=strings(job.parents),
+        workflow=job.workflow,
+        schedule=job.schedule,
+    )
+
+
+def to_job(record: Record) -> Job:
+    """The record as people read it."""
+    args, kwargs = msgspec.json.decode(record.payload)
+    return Job(
+        id=record.id,
+        task=record.task,
+        queue=record.queue,
+        args=args,
+        kwargs=kwargs,
+        state=State(record.state),
+        priority=record.priority,
+        owner=record.owner,
+        key=record.key,
+        tags=list_of(record.tags),
+        attempt=record.attempt,
+        max_attempts=record.max_attempts,
+        crashes=record.crashes,
+        max_crashes=record.max_crashes,
+        progress=record.progress,
+        message=record.message,
+        result=_value(record.result),
+        error=record.error,
+        errors=tuple(_failure(e) for e in _entries.decode(record.errors)) if record.errors else (),
+        checkpoint=_value(record.checkpoint),
+        meta=_value(record.meta),
+        overrides=_value(record.overrides),
+        parents=list_of(record.parents),
+        workflow=record.workflow,
+        schedule=record.schedule,
+        worker=record.worker,
+        created_at=to_datetime(record.created_at),
+        run_at=to_datetime(record.run_at),
+        started_at=None if record.started_at is None else to_datetime(record.started_at),
+        finished_at=None if record.finished_at is None else to_datetime(record.finished_at),
+        updated_at=to_datetime(record.updated_at),
+        keep_for=record.keep_for / SECOND,
+        fence=record.fence,
+        cancel_requested=record.cancelling is not None,
+    )
+
+
+def from_job(job: Job, ref: int) -> Record:
+    """The record that `to_job` would read as this job."""
+    return Record(
+        ref=ref,
+        id=job.id,
+        task=job.task,
+        queue=job.queue,
+        payload=to_json([job.args, job.kwargs]),
+        state=job.state,
+        priority=job.priority,
+        run_at=to_instant(job.run_at),
+        max_attempts=job.max_attempts,
+        max_crashes=job.max_crashes,
+        keep_for=to_span(job.keep_for),
+        created_at=to_instant(job.created_at),
+        updated_at=to_instant(job.updated_at),
+        owner=job.owner,
+        key=job.key,
+        tags=strings(job.tags),
+        overrides=_text(job.overrides),
+        meta=_text(job.meta),
+        parents=strings(job.parents),
+        workflow=job.workflow,
+        schedule=job.schedule,
+        attempt=job.attempt,
+        crashes=job.crashes,
+        fence=job.fence,
+        worker=job.worker,
+        cancelling=(job.error or "") if job.cancel_requested else None,
+        progress=job.progress,
+        message=job.message,
+        checkpoint=_text(job.checkpoint),
+        result=None if job.result is None else to_json(job.result),
+        error=job.error,
+        errors=to_json([_stored(failure) for failure in job.errors]) if job.errors else None,
+        started_at=None if job.started_at is None else to_instant(job.started_at),
+        finished_at=None if job.finished_at is None else to_instant(job.finished_at),
+    )
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else to_json(value)
+
+
+def _failure(e: _Entry) -> Failure:
+    at = None if e.at is None else to_datetime(e.at)
+    return Failure(attempt=e.attempt, type=e.type, message=e.message, traceback=e.traceback, worker=e.worker, at=at)
+
+
+def _stored(failure: Failure) -> _Entry:
+    at = None if failure.at is None else to_instant(failure.at)
+    return _Entry(failure.attempt, failure.type, failure.message, failure.traceback, failure.worker, at)

@@ -1,0 +1,65 @@
+"""A `Filter` as a condition of SQL. Values are always parameters; only names from this file become text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stoker.job import State
+from stoker.store import Action, Change, Filter
+from stoker.stores.record import to_json
+
+_CONDITIONS = {
+    "queue": "queue = :queue",
+    "task": "task = :task",
+    "tag": "EXISTS (SELECT 1 FROM json_each(tags) AS tag WHERE tag.value = :tag)",
+    "owner": "owner = :owner",
+    "workflow": "workflow = :workflow",
+    "key": "key = :key",
+    "text": "instr(lower(payload), lower(:text)) > 0",
+}
+
+_DEAD = "worker NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)"
+
+_OPEN = {
+    Action.CANCEL: "state IN ('waiting', 'scheduled', 'queued', 'processing') AND cancelling IS NULL",
+    Action.RETRY: (
+        "state IN ('failed', 'cancelled') AND (key IS NULL OR NOT EXISTS (SELECT 1 FROM stoker_jobs AS twin "
+        "WHERE twin.key = stoker_jobs.key AND twin.state IN ('waiting', 'scheduled', 'queued', 'processing')))"
+    ),
+    Action.REQUEUE: f"state = 'processing' AND {_DEAD}",
+    Action.PRIORITISE: "state IN ('waiting', 'scheduled', 'queued') AND priority <> :priority",
+    Action.DELETE: f"(state <> 'processing' OR {_DEAD})",
+}
+
+
+def matching(which: Filter, now: int) -> tuple[str, dict[str, Any]]:
+    """The condition that a row matches the filter, and its parameters."""
+    conditions = [text for name, text in _CONDITIONS.items() if getattr(which, name) is not None]
+    params: dict[str, Any] = {name: getattr(which, name) for name in _CONDITIONS if getattr(which, name) is not None}
+    if which.ids is not None:
+        conditions.append("id IN (SELECT value FROM json_each(:ids))")
+        params["ids"] = to_json(which.ids)
+    if which.states is not None:
+        conditions.append(_state_in(which.states))
+    if which.idle_for is not None:
+        conditions.append("updated_at <= :idle_since")
+        params["idle_since"] = now - which.idle_for
+    return " AND ".join(conditions) or "1", params
+
+
+def open_to(change: Change, now: int) -> tuple[str, dict[str, Any]]:
+    """The condition that an action can be done to a row (the table stands in `Action`), and its parameters."""
+    params: dict[str, Any] = {"now": now} if change.action in (Action.REQUEUE, Action.DELETE) else {}
+    if change.action is Action.PRIORITISE:
+        params["priority"] = change.priority
+    return _OPEN[change.action], params
+
+
+def _state_in(states: tuple[State, ...]) -> str:
+    # Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
+    names = sorted({State(state).value for state in states})
+    if not names:
+        return "0"
+    if len(names) == 1:
+        return f"state = '{names[0]}'"
+    return "state IN ({})".format(", ".join(f"'{name}'" for name in names))

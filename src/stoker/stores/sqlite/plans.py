@@ -1,0 +1,419 @@
+"""The SQLite store: every verb as a plan of statements. It opens and commits nothing; its drivers do.
+
+One writer at a time is SQLite's rule, so a plan that writes sees nobody else's half-done work and needs no locks of
+its own. Statements stand in `statements.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from stoker.clock import SECOND, Clock, now
+from stoker.errors import StoreBroken
+from stoker.job import FINAL, Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
+from stoker.plan import Statement, Steps, reading, waking, writing
+from stoker.store import (
+    Action,
+    Census,
+    Change,
+    Exchanged,
+    Facet,
+    Filter,
+    Orders,
+    Page,
+    QueueInfo,
+    Recovered,
+    Routing,
+    Traits,
+    Want,
+    Worker,
+)
+from stoker.stores.record import COLUMNS, Record, entry, from_job, from_new, list_of, strings, to_job, to_json
+from stoker.stores.sqlite.filters import matching, open_to
+from stoker.stores.statements import load_migrations, load_statements, split_statements
+
+_PACKAGE: Final = "stoker.stores.sqlite"
+_NEW_COLUMNS: Final = (
+    *("id", "task", "queue", "payload", "state", "priority", "run_at", "max_attempts", "max_crashes", "keep_for"),
+    *("created_at", "updated_at", "owner", "key", "tags", "overrides", "meta", "parents", "workflow", "schedule"),
+)
+
+_claims = msgspec.json.Decoder(list[Claim])
+_refs = msgspec.json.Decoder(list[int])
+_names = msgspec.json.Decoder(list[str])
+_pairs = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+class SqliteStore:
+    """Jobs in the tables `stoker_…` of one SQLite database."""
+
+    traits = Traits(durable=True, borrows=True, shared=True)
+
+    def __init__(self, clock: Clock = now) -> None:
+        self._now = clock
+        self._sql = load_statements(_PACKAGE, "statements.sql")
+        self._migrations = load_migrations(_PACKAGE)
+        columns = ", ".join(COLUMNS)
+        slots = ", ".join("?" for _ in (*COLUMNS, "expires_at"))
+        self._select = f"SELECT {columns} FROM stoker_jobs"  # noqa: S608 - names of our own fields
+        self._restore = f"INSERT INTO stoker_jobs ({columns}, expires_at) VALUES ({slots}) ON CONFLICT DO NOTHING"  # noqa: S608
+        self._routes: dict[Routing, dict[str, Any]] = {}
+
+    def _ask(self, name: str, **params: Any) -> Statement:
+        return Statement(self._sql[name], params)
+
+    # --- a job's life -----------------------------------------------------------------------------------------------
+
+    @waking
+    def insert(self, jobs: Sequence[NewJob]) -> Steps[list[Inserted]]:
+        """See `Store.insert`."""
+        now = self._now()
+        rows = [_row(job, now) for job in jobs]
+        if len(rows) == 1:
+            reply = yield Statement(self._sql["insert"], rows[0])
+        elif rows:
+            reply = yield Statement(self._sql["insert"], rows, many=True)
+        else:
+            return []
+        if reply.changed == len(rows):
+            return [Inserted(job.id, created=True) for job in jobs]
+        new: set[str] = set()
+        if reply.changed:
+            found = yield self._ask("inserted", changed=reply.changed)
+            new = {row[0] for row in found.rows}
+        answers = []
+        for job in jobs:
+            if job.id in new:
+                new.discard(job.id)  # the same id again in this batch is not new any more
+                answers.append(Inserted(job.id, created=True))
+            else:
+                found = yield self._ask("holder", id=job.id, key=job.key)
+                answers.append(Inserted(found.rows[0][0], created=False))
+        return answers
+
+    @writing
+    def exchange(
+        self,
+        worker: str,
+        outcomes: Sequence[Outcome] = (),
+        wants: Sequence[Want] = (),
+        routing: Routing = Routing(tasks=frozenset()),
+        limit: int = 0,
+        turn: int = 0,
+    ) -> Steps[Exchanged]:
+        """See `Store.exchange`."""
+        now = self._now()
+        refused: list[int] = []
+        if outcomes:
+            refused = yield from self._settle(outcomes, now)
+        reply = yield self._ask("look", worker=worker, now=now)
+        alive, due, paused, ready = reply.rows[0]
+        if due is not None and due <= now:
+            yield self._ask("promote", now=now)
+            reply = yield self._ask("look", worker=worker, now=now)
+            alive, due, paused, ready = reply.rows[0]
+        due_in = None if due is None else max(0, due - now)
+        claims: list[Claim] = []
+        if alive and wants:
+            closed = frozenset(_names.decode(paused))
+            open_queues = [name for name in _names.decode(ready) if name not in closed]
+            for want in wants:
+                room = min(want.limit, limit - len(claims))
+                if want.queue is None:
+                    claims += yield from self._claim_in_turns(worker, routing, open_queues, room, turn, now)
+                elif want.queue in open_queues:
+                    claims += yield from self._claim(worker, want.queue, routing, room, now)
+        return Exchanged(claims, refused, due_in, bool(alive))
+
+    def _claim_in_turns(
+        self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
+    ) -> Steps[list[Claim]]:
+        if not names:
+            return []
+        first = turn % len(names)
+        names = names[first:] + names[:first]
+        claims: list[Claim] = []
+        for index, name in enumerate(names):  # an even share each …
+            share = -(-(room - len(claims)) // (len(names) - index))
+            claims += yield from self._claim(worker, name, routing, share, now)
+        if len(names) > 1:
+            for name in names:  # … and what others left
+                claims += yield from self._claim(worker, name, routing, room - len(claims), now)
+        return claims
+
+    def _claim(self, worker: str, queue: str, routing: Routing, room: int, now: int) -> Steps[list[Claim]]:
+        if room <= 0:
+            return []
+        pick = "pick" if routing.tags is None else "pick_tagged"
+        reply = yield self._ask(pick, queue=queue, room=room, **self._route(routing))
+        claims = _claims.decode(reply.rows[0][0])
+        if claims:
+            yield self._ask("take", worker=worker, now=now, refs=to_json([claim.ref for claim in claims]))
+        return claims
+
+    def _route(self, routing: Routing) -> dict[str, Any]:
+        """A routing as parameters; kept, because a worker's routing never changes."""
+        params = self._routes.get(routing)
+        if params is None:
+            params = {"tasks": to_json(sorted(routing.tasks))}
+            if routing.tags is not None:
+                params |= {"tags": to_json(sorted(routing.tags)), "untagged": routing.untagged}
+            self._routes = {routing: params}
+        return params
+
+    def _settle(self, outcomes: Sequence[Outcome], now: int) -> Steps[list[int]]:
+        """Record outcomes whose claims are held, and return the refs of the others."""
+        reply = yield self._ask("held", claims=to_json([(outcome.ref, outcome.fence) for outcome in outcomes]))
+        held = set(_refs.decode(reply.rows[0][0]))
+        refused: list[int] = []
+        plain: list[tuple[int, int, str | None]] = []
+        others: list[dict[str, Any]] = []
+        for outcome in outcomes:
+            if outcome.ref not in held:
+                refused.append(outcome.ref)
+                continue
+            held.discard(outcome.ref)  # a second outcome of one claim comes too late
+            if outcome.verdict is Verdict.COMPLETED and _said_nothing(outcome):
+                plain.append((outcome.ref, outcome.fence, outcome.result))
+            else:
+                others.append(_consequence(outcome))
+        if plain:
+            yield self._ask("complete", outcomes=to_json(plain), now=now)
+        if others:
+            yield self._ask("settle", outcomes=to_json(others), now=now, capped=True)
+        return refused
+
+    @writing
+    def register(self, worker: Worker, lease: int) -> Steps[None]:
+        """See `Store.register`."""
+        yield self._ask(
+            "register",
+            id=worker.id,
+            host=worker.host,
+            pid=worker.pid,
+            version=worker.version,
+            queues=strings(worker.queues),
+            tags=strings(worker.tags),
+            concurrency=worker.concurrency,
+            now=self._now(),
+            lease=lease,
+        )
+
+    @writing
+    def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Steps[Orders]:
+        """See `Store.heartbeat`."""
+        now = self._now()
+        if progress:
+            rows = [(p.progress, p.message, p.checkpoint, now, p.ref, p.fence) for p in progress]
+            yield Statement(self._sql["report"], rows, many=True)
+        if lease is not None:
+            yield self._ask("renew", worker=worker, now=now, lease=lease)
+        return (yield from self._orders(worker, now))
+
+    @reading
+    def hear(self, worker: str) -> Steps[Orders]:
+        """See `Store.hear`."""
+        return (yield from self._orders(worker, self._now()))
+
+    def _orders(self, worker: str, now: int) -> Steps[Orders]:
+        reply = yield self._ask("orders", worker=worker, now=now)
+        alive, asked = reply.rows[0]
+        return Orders(bool(alive), _pairs.decode(asked))
+
+    @writing
+    def retire(self, worker: str) -> Steps[None]:
+        """See `Store.retire`."""
+        yield self._ask("retire", worker=worker)
+
+    @waking
+    def recover(self, limit: int = 1000) -> Steps[Recovered]:
+        """See `Store.recover`."""
+        now = self._now()
+        reply = yield self._ask("lost", now=now, limit=limit)
+        refs = _refs.decode(reply.rows[0][0])
+        queued = failed = 0
+        if refs:
+            yield from self._crash(refs, now, capped=True)
+            reply = yield self._ask("tally", refs=to_json(refs))
+            queued, failed = reply.rows[0]
+        yield self._ask("forget", now=now)
+        return Recovered(queued, failed)
+
+    def _crash(self, refs: Sequence[int], now: int, *, capped: bool) -> Steps[None]:
+        outcomes = to_json([{"ref": ref, "verdict": Verdict.CRASHED} for ref in refs])
+        yield self._ask("settle", outcomes=outcomes, now=now, capped=capped)
+
+    @writing
+    def prune(self, limit: int = 1000) -> Steps[int]:
+        """See `Store.prune`."""
+        reply = yield self._ask("prune", now=self._now(), limit=limit)
+        return reply.changed
+
+    # --- the schema -------------------------------------------------------------------------------------------------
+
+    @writing
+    def migrate(self) -> Steps[list[str]]:
+        """See `Store.migrate`."""
+        version = 0
+        if (yield self._ask("has_schema")).rows:
+            reply = yield self._ask("version")
+            version = int(reply.rows[0][0])
+        names = list(self._migrations)
+        if version > len(names):
+            raise StoreBroken(
+                f"the database was written by a newer version of Stoker (schema {version}, this version knows "
+                f"{len(names)}); upgrade Stoker, nothing was changed"
+            )
+        for name in names[version:]:
+            for text in split_statements(self._migrations[name]):
+                yield Statement(text)
+        if version < len(names):
+            yield self._ask("set_version", version=str(len(names)))
+        return names[version:]
+
+    def migrations(self) -> Mapping[str, str]:
+        """See `Store.migrations`."""
+        return self._migrations
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    @waking
+    def amend(self, which: Filter, change: Change, limit: int | None = None) -> Steps[int]:
+        """See `Store.amend`."""
+        now = self._now()
+        condition, params = self._eligible(which, change, now)
+        chosen = f"SELECT json_group_array(ref) FROM (SELECT ref FROM stoker_jobs WHERE {condition} ORDER BY ref LIMIT :limit)"  # noqa: S608
+        reply = yield Statement(chosen, {**params, "limit": -1 if limit is None else limit})
+        refs = _refs.decode(reply.rows[0][0])
+        if not refs:
+            return 0
+        match change.action:
+            case Action.CANCEL:
+                reply = yield self._ask("cancel", refs=to_json(refs), now=now, reason=change.reason)
+            case Action.RETRY:
+                reply = yield self._ask("retry", refs=to_json(refs), now=now)
+            case Action.REQUEUE:
+                yield from self._crash(refs, now, capped=False)
+                return len(refs)
+            case Action.PRIORITISE:
+                reply = yield self._ask("prioritise", refs=to_json(refs), now=now, priority=change.priority)
+            case Action.DELETE:
+                reply = yield self._ask("delete", refs=to_json(refs))
+        return reply.changed
+
+    @reading
+    def eligible(self, which: Filter, change: Change) -> Steps[int]:
+        """See `Store.eligible`."""
+        condition, params = self._eligible(which, change, self._now())
+        # Of jobs with one key only one can be retried.
+        total = (
+            "count(*) FILTER (WHERE key IS NULL) + count(DISTINCT key)" if change.action is Action.RETRY else "count(*)"
+        )
+        reply = yield Statement(f"SELECT {total} FROM stoker_jobs WHERE {condition}", params)  # noqa: S608
+        return int(reply.rows[0][0])
+
+    def _eligible(self, which: Filter, change: Change, now: int) -> tuple[str, dict[str, Any]]:
+        matches, params = matching(which, now)
+        can, more = open_to(change, now)
+        return f"{matches} AND {can}", params | more
+
+    @waking
+    def pause(self, queue: str, paused: bool) -> Steps[None]:
+        """See `Store.pause`."""
+        yield self._ask("pause", queue=queue, paused=paused)
+
+    @waking
+    def restore(self, jobs: Sequence[Job]) -> Steps[int]:
+        """See `Store.restore`."""
+        rows = [_full_row(from_job(job, 0)) for job in jobs]
+        if not rows:
+            return 0
+        reply = yield Statement(self._restore, rows, many=True)
+        return reply.changed
+
+    # --- readers ----------------------------------------------------------------------------------------------------
+
+    @reading
+    def find(self, which: Filter = Filter(), page: Page = Page()) -> Steps[list[Job]]:
+        """See `Store.find`."""
+        condition, params = matching(which, self._now())
+        if page.before is not None:
+            condition += " AND id < :before"
+            params["before"] = page.before
+        query = f"{self._select} WHERE {condition} ORDER BY id DESC LIMIT :limit"
+        reply = yield Statement(query, {**params, "limit": page.limit})
+        return [to_job(Record(*row)) for row in reply.rows]
+
+    @reading
+    def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
+        """See `Store.count`."""
+        condition, params = matching(which, self._now())
+        facet = Facet(by).value
+        query = f"SELECT {facet}, count(*) FROM stoker_jobs WHERE {condition} AND {facet} IS NOT NULL GROUP BY {facet}"  # noqa: S608
+        reply = yield Statement(query, params)
+        return {row[0]: row[1] for row in reply.rows}
+
+    @reading
+    def census(self) -> Steps[Census]:
+        """See `Store.census`."""
+        now = self._now()
+        reply = yield self._ask("queues")
+        queues: dict[str, dict[str, Any]] = {name: {"paused": bool(paused)} for name, paused in reply.rows}
+        reply = yield self._ask("census_queues")
+        for name, state, total, due in reply.rows:
+            queue = queues.setdefault(name, {})
+            queue[state] = total
+            if state == State.QUEUED:
+                queue["oldest"] = max(0, now - due) / SECOND
+        reply = yield self._ask("workers")
+        return Census(
+            [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
+            [_worker(*row) for row in reply.rows],
+        )
+
+
+def _row(job: NewJob, now: int) -> tuple[Any, ...]:
+    record = from_new(job, 0, now)
+    return tuple(getattr(record, column) for column in _NEW_COLUMNS)
+
+
+def _full_row(record: Record) -> tuple[Any, ...]:
+    expires_at = None
+    if record.state in FINAL:
+        expires_at = (record.finished_at or record.updated_at) + record.keep_for
+    record.ref = None  # type: ignore[assignment]  # the database numbers it
+    return (*msgspec.structs.astuple(record), expires_at)
+
+
+def _said_nothing(outcome: Outcome) -> bool:
+    return outcome.progress is None and outcome.message is None and outcome.checkpoint is None
+
+
+def _consequence(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as the statement `settle` reads it; `worker` and `at` of the entry are filled in there."""
+    facts: dict[str, Any] = msgspec.structs.asdict(outcome)
+    failure = facts.pop("failure")
+    if failure is not None and outcome.verdict is not Verdict.CRASHED:
+        facts["entry"] = entry(failure, None, 0)
+        facts["error"] = failure.summary
+    return facts
+
+
+def _worker(*row: Any) -> Worker:
+    id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until, running = row
+    return Worker(
+        id=id,
+        host=host,
+        pid=pid,
+        version=version,
+        queues=list_of(queues),
+        tags=list_of(tags),
+        concurrency=concurrency,
+        started_at=started_at,
+        seen_at=seen_at,
+        lease_until=lease_until,
+        running=running,
+    )
