@@ -217,7 +217,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     delay: int = 0
     """span, with `RETRY` and `SNOOZED`"""
     failure: Failure | None = None
-    """with `RETRY`, `FAILED` and `CRASHED`; `worker` and `at` are filled in by the store"""
+    """with `RETRY` and `FAILED`; `worker` and `at` are filled in by the store. A crash's is made by the store itself"""
     reason: str | None = None
     """with `CANCELLED`"""
     progress: float | None = None

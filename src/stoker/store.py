@@ -195,8 +195,8 @@ class Store(Protocol):
         """Make these jobs, all or none; one answer a job, in order.
 
         A job whose key an unfinished job has (one of the same call included) is not made: the answer names that job.
-        Nor is one whose id exists. A job is `waiting` while it has unfinished parents, else `scheduled` while it is
-        not due, else `queued`.
+        Nor is one whose id exists, which counts first; the same id twice in a call is one job. A job is `waiting`
+        while it has unfinished parents, else `scheduled` while it is not due, else `queued`.
         """
         ...
 
@@ -219,7 +219,8 @@ class Store(Protocol):
         Claim: up to `limit` jobs in all and up to each want's own limit; due jobs of tasks and tags that `routing`
         lets through, of queues that are not paused; by priority, then by due time, then by order of insertion.
         Wants are served in the order given. A want for all queues shares its room evenly between the queues that have
-        due jobs, by name, beginning with the one numbered `turn`; room that one leaves goes to the others.
+        due jobs as the exchange begins to claim, by name, beginning with the one numbered `turn` (counted round and
+        round); room that one leaves goes to the others, in the same order.
         A claimed job's fence and attempt are one higher. Only a worker that is alive claims.
         """
         ...

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from stoker import clock
 from stoker.drivers.aside import Aside, Errand
@@ -36,7 +36,7 @@ class SqliteDriver:
     """Runs plans on one database file."""
 
     def __init__(self, path: str, *, synchronous: str = "full", timeout: float = 30.0) -> None:
-        self._path = os.path.abspath(path)
+        self._path = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
         self._synchronous = synchronous
         self._timeout = timeout
         self._hints: dict[object, Callable[[], None]] = {}
@@ -49,8 +49,8 @@ class SqliteDriver:
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
-        self._pending: deque[_Ticket] = deque()
-        self._write_aside: Aside[_Ticket] = Aside("stoker-sqlite-write", self._write_errands)
+        self._pending: deque[_Ticket[Any]] = deque()
+        self._write_aside: Aside[_Ticket[Any]] = Aside("stoker-sqlite-write", self._write_errands)
         self._read_aside: Aside[Plan[Any]] = Aside("stoker-sqlite-read", self._read_errands)
 
     @property
@@ -88,9 +88,8 @@ class SqliteDriver:
             result: T = await self._read_aside.submit(plan)
             return result
         ticket = _Ticket(plan)
-        if self._synchronous == "normal" and self._try_now(ticket):
-            return ticket.take()
-        await self._write_aside.submit(ticket)
+        if self._synchronous != "normal" or not self._try_now(ticket):
+            await self._write_aside.submit(ticket)
         return ticket.take()
 
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
@@ -139,7 +138,7 @@ class SqliteDriver:
             self._abandoned += [self._writer, self._readers, self._lock, self._pending]
             self._begin()
 
-    def _try_now(self, ticket: _Ticket) -> bool:
+    def _try_now(self, ticket: _Ticket[Any]) -> bool:
         """Commit at once if nobody else is writing."""
         if not self._lock.acquire(blocking=False):
             return False
@@ -152,7 +151,7 @@ class SqliteDriver:
         finally:
             self._lock.release()
 
-    def _write_errands(self, errands: list[Errand[_Ticket]]) -> None:
+    def _write_errands(self, errands: list[Errand[_Ticket[Any]]]) -> None:
         self._pending.extend(errand.what for errand in errands)
         with self._lock:
             if not all(errand.what.done for errand in errands):
@@ -165,7 +164,7 @@ class SqliteDriver:
             connection = self._writing_connection()
             if not self._begin_immediate(connection, wait=wait):
                 return
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, every ticket's owner hears of it
             self._settle(tickets, _translated(error, self._path))
             return
         try:
@@ -183,7 +182,7 @@ class SqliteDriver:
             for hint in list(self._hints.values()):
                 hint()
 
-    def _settle(self, tickets: list[_Ticket], error: Exception | None) -> None:
+    def _settle(self, tickets: list[_Ticket[Any]], error: Exception | None) -> None:
         for ticket in tickets:
             ticket.error = ticket.error or error
             if ticket.error is not None:
@@ -213,7 +212,7 @@ class SqliteDriver:
         for errand in errands:
             try:
                 errand.result = self._read(errand.what)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised where the errand came from
                 errand.error = error
 
     def _read(self, plan: Plan[T]) -> T:
@@ -266,21 +265,21 @@ class SqliteDriver:
         return connection
 
 
-class _Ticket:
+class _Ticket(Generic[T]):
     """A plan that waits for its turn to be written, and what came of it."""
 
     __slots__ = ("done", "error", "plan", "result")
 
-    def __init__(self, plan: Plan[Any]) -> None:
+    def __init__(self, plan: Plan[T]) -> None:
         self.plan = plan
-        self.result: Any = None
+        self.result: T | None = None
         self.error: Exception | None = None
         self.done = False
 
-    def take(self) -> Any:
+    def take(self) -> T:
         if self.error is not None:
             raise self.error
-        return self.result
+        return self.result  # type: ignore[return-value]  # done without an error: it is a T
 
 
 class _Ear:
@@ -323,7 +322,7 @@ class _Ear:
         return version
 
 
-def _run_ticket(connection: sqlite3.Connection, ticket: _Ticket, *, alone: bool) -> None:
+def _run_ticket(connection: sqlite3.Connection, ticket: _Ticket[Any], *, alone: bool) -> None:
     """Run one plan of a group. Its failure undoes its own writes and nobody else's."""
     if alone:
         ticket.result = pump(ticket.plan, lambda statement: _execute(connection, statement))

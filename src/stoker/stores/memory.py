@@ -99,7 +99,8 @@ class MemoryStore:
     @immediate_waking
     def insert(self, jobs: Sequence[NewJob]) -> list[Inserted]:
         """See `Store.insert`."""
-        return [self._insert(job, self._now()) for job in jobs]
+        now = self._now()
+        return [self._insert(job, now) for job in jobs]
 
     def _insert(self, job: NewJob, now: int) -> Inserted:
         if job.id in self._records:
@@ -124,6 +125,7 @@ class MemoryStore:
         refused = [outcome.ref for outcome in outcomes if not self._settle(outcome, now)]
         self._promote(now)
         alive = self._alive(worker, now)
+        ready = sorted(name for name, count in self._queued.items() if count and not self._paused.get(name))
         claims: list[Claim] = []
         if alive:
             for want in wants:
@@ -131,11 +133,12 @@ class MemoryStore:
                 if want.queue is not None:
                     claims += self._claim(worker, want.queue, routing, room, now)
                 else:
-                    claims += self._claim_in_turns(worker, routing, room, turn, now)
+                    claims += self._claim_in_turns(worker, routing, ready, room, turn, now)
         return Exchanged(claims, refused, self._due_in(now), alive)
 
-    def _claim_in_turns(self, worker: str, routing: Routing, room: int, turn: int, now: int) -> list[Claim]:
-        names = sorted(name for name, count in self._queued.items() if count and not self._paused.get(name))
+    def _claim_in_turns(
+        self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
+    ) -> list[Claim]:
         if not names:
             return []
         first = turn % len(names)
@@ -193,7 +196,7 @@ class MemoryStore:
             return False
         self._report(record, outcome.progress, outcome.message, outcome.checkpoint)
         verdict = outcome.verdict
-        if outcome.failure is not None and verdict is not Verdict.CRASHED:
+        if outcome.failure is not None and verdict in (Verdict.RETRY, Verdict.FAILED):
             self._blame(record, outcome.failure, now)
         if verdict is Verdict.COMPLETED:
             record.result = outcome.result
@@ -209,9 +212,10 @@ class MemoryStore:
                 record.attempt -= 1
             if verdict is Verdict.CRASHED:
                 self._crash(record, now)
+            elif verdict is Verdict.RELEASED:
+                self._return(record, State.QUEUED, now)
             else:
-                if verdict is not Verdict.RELEASED:
-                    record.run_at = now + outcome.delay
+                record.run_at = now + outcome.delay
                 self._return(record, State.SCHEDULED if outcome.delay > 0 else State.QUEUED, now)
         return True
 

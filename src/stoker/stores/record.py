@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stoker.clock import SECOND, to_datetime, to_instant, to_span
-from stoker.job import Failure, Job, NewJob, State
+from stoker.job import FINAL, Failure, Job, NewJob, State
 
 
 class Record(msgspec.Struct):
@@ -172,7 +172,8 @@ def to_job(record: Record) -> Job:
 
 
 def from_job(job: Job, ref: int) -> Record:
-    """The record that `to_job` would read as this job."""
+    """The record that `to_job` would read as this job. Finished or not is said by the state alone."""
+    finished_at = (job.finished_at or job.updated_at) if job.state in FINAL else None
     return Record(
         ref=ref,
         id=job.id,
@@ -199,7 +200,7 @@ def from_job(job: Job, ref: int) -> Record:
         crashes=job.crashes,
         fence=job.fence,
         worker=job.worker,
-        cancelling=(job.error or "") if job.cancel_requested else None,
+        cancelling=(job.error or "") if job.cancel_requested and job.state is State.PROCESSING else None,
         progress=job.progress,
         message=job.message,
         checkpoint=_text(job.checkpoint),
@@ -207,7 +208,7 @@ def from_job(job: Job, ref: int) -> Record:
         error=job.error,
         errors=to_json([_stored(failure) for failure in job.errors]) if job.errors else None,
         started_at=None if job.started_at is None else to_instant(job.started_at),
-        finished_at=None if job.finished_at is None else to_instant(job.finished_at),
+        finished_at=None if finished_at is None else to_instant(finished_at),
     )
 
 

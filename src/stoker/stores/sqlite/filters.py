@@ -18,7 +18,7 @@ _CONDITIONS = {
     "text": "instr(lower(payload), lower(:text)) > 0",
 }
 
-_DEAD = "worker NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)"
+_DEAD = "coalesce(worker, '') NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)"
 
 _OPEN = {
     Action.CANCEL: "state IN ('waiting', 'scheduled', 'queued', 'processing') AND cancelling IS NULL",

@@ -13,7 +13,7 @@ import msgspec
 
 from stoker.clock import SECOND, Clock, now
 from stoker.errors import StoreBroken
-from stoker.job import FINAL, Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
+from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
     Action,
@@ -167,15 +167,16 @@ class SqliteStore:
     def _settle(self, outcomes: Sequence[Outcome], now: int) -> Steps[list[int]]:
         """Record outcomes whose claims are held, and return the refs of the others."""
         reply = yield self._ask("held", claims=to_json([(outcome.ref, outcome.fence) for outcome in outcomes]))
-        held = set(_refs.decode(reply.rows[0][0]))
+        held = set(_pairs.decode(reply.rows[0][0]))
         refused: list[int] = []
         plain: list[tuple[int, int, str | None]] = []
         others: list[dict[str, Any]] = []
         for outcome in outcomes:
-            if outcome.ref not in held:
+            claim = (outcome.ref, outcome.fence)
+            if claim not in held:
                 refused.append(outcome.ref)
                 continue
-            held.discard(outcome.ref)  # a second outcome of one claim comes too late
+            held.discard(claim)  # a second outcome of one claim comes too late
             if outcome.verdict is Verdict.COMPLETED and _said_nothing(outcome):
                 plain.append((outcome.ref, outcome.fence, outcome.result))
             else:
@@ -285,8 +286,9 @@ class SqliteStore:
         """See `Store.amend`."""
         now = self._now()
         condition, params = self._eligible(which, change, now)
-        chosen = f"SELECT json_group_array(ref) FROM (SELECT ref FROM stoker_jobs WHERE {condition} ORDER BY ref LIMIT :limit)"  # noqa: S608
-        reply = yield Statement(chosen, {**params, "limit": -1 if limit is None else limit})
+        chosen = f"SELECT ref FROM stoker_jobs WHERE {condition} ORDER BY ref LIMIT :limit"  # noqa: S608
+        query = f"SELECT json_group_array(ref) FROM ({chosen})"  # noqa: S608
+        reply = yield Statement(query, {**params, "limit": -1 if limit is None else limit})
         refs = _refs.decode(reply.rows[0][0])
         if not refs:
             return 0
@@ -381,9 +383,7 @@ def _row(job: NewJob, now: int) -> tuple[Any, ...]:
 
 
 def _full_row(record: Record) -> tuple[Any, ...]:
-    expires_at = None
-    if record.state in FINAL:
-        expires_at = (record.finished_at or record.updated_at) + record.keep_for
+    expires_at = None if record.finished_at is None else record.finished_at + record.keep_for
     record.ref = None  # type: ignore[assignment]  # the database numbers it
     return (*msgspec.structs.astuple(record), expires_at)
 
@@ -396,7 +396,7 @@ def _consequence(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the statement `settle` reads it; `worker` and `at` of the entry are filled in there."""
     facts: dict[str, Any] = msgspec.structs.asdict(outcome)
     failure = facts.pop("failure")
-    if failure is not None and outcome.verdict is not Verdict.CRASHED:
+    if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
         facts["entry"] = entry(failure, None, 0)
         facts["error"] = failure.summary
     return facts

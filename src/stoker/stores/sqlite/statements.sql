@@ -2,6 +2,7 @@
 -- Lists travel as one JSON text each way: one step of the database instead of one a row.
 
 -- name: insert
+-- One row; the store repeats the last parenthesis for more, because each run of a statement costs as much as a row.
 INSERT INTO stoker_jobs (
     id, task, queue, payload, state, priority, run_at, max_attempts, max_crashes, keep_for, created_at, updated_at,
     owner, key, tags, overrides, meta, parents, workflow, schedule
@@ -9,8 +10,8 @@ INSERT INTO stoker_jobs (
 ON CONFLICT DO NOTHING
 
 -- name: inserted
--- Which of a batch are new: refs only grow, so these are the last :changed ones.
-SELECT id FROM stoker_jobs WHERE ref > (SELECT max(ref) FROM stoker_jobs) - :changed
+-- Which of a batch are new: refs only grow (with gaps where a row was skipped), so these are the last :changed ones.
+SELECT id FROM stoker_jobs ORDER BY ref DESC LIMIT :changed
 
 -- name: holder
 SELECT id FROM stoker_jobs WHERE id = :id
@@ -19,17 +20,20 @@ SELECT id FROM stoker_jobs WHERE key = :key AND state IN ('waiting', 'scheduled'
 LIMIT 1
 
 -- name: look
--- One glance before a claim: is the worker alive, when is the next job due, which queues are paused, which have jobs?
+-- One glance before a claim: is the worker alive, when is the next job due, which queues are paused?
+SELECT
+    EXISTS (SELECT 1 FROM stoker_workers WHERE id = :worker AND lease_until > :now),
+    (SELECT min(run_at) FROM stoker_jobs WHERE state = 'scheduled'),
+    (SELECT json_group_array(name) FROM stoker_queues WHERE paused)
+
+-- name: ready
+-- The queues that have jobs to claim: one step of the index for each, however deep they are.
 WITH RECURSIVE names (name) AS (
     SELECT min(queue) FROM stoker_jobs WHERE state = 'queued'
     UNION ALL
     SELECT (SELECT min(queue) FROM stoker_jobs WHERE state = 'queued' AND queue > name) FROM names WHERE name IS NOT NULL
 )
-SELECT
-    EXISTS (SELECT 1 FROM stoker_workers WHERE id = :worker AND lease_until > :now),
-    (SELECT min(run_at) FROM stoker_jobs WHERE state = 'scheduled'),
-    (SELECT json_group_array(name) FROM stoker_queues WHERE paused),
-    (SELECT json_group_array(name) FROM names WHERE name IS NOT NULL)
+SELECT json_group_array(name) FROM names WHERE name IS NOT NULL
 
 -- name: promote
 UPDATE stoker_jobs SET state = 'queued', updated_at = :now WHERE state = 'scheduled' AND run_at <= :now
@@ -67,19 +71,25 @@ WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: held
 -- Which of these outcomes belong to claims that are held now: the fence of every settle.
-SELECT json_group_array(stoker_jobs.ref)
+SELECT json_group_array(json_array(stoker_jobs.ref, stoker_jobs.fence))
 FROM json_each(:claims) AS claim CROSS JOIN stoker_jobs
 WHERE stoker_jobs.ref = json_extract(claim.value, '$[0]')
 AND stoker_jobs.fence = json_extract(claim.value, '$[1]')
 AND stoker_jobs.state = 'processing'
 
 -- name: complete
--- The common outcome: completed, with no last words. The fence stands in `held`, in the same transaction.
+-- The common outcome: completed, with no last words. Each outcome is `"REF": "FENCE RESULT"`, which needs no JSON path
+-- to take apart. A claim that is not held any more has no next state: NOT NULL then undoes the whole statement, so that
+-- the fence costs the usual case, where every claim is held, nothing.
 UPDATE stoker_jobs
-SET state = 'completed', result = json_extract(done.value, '$[2]'), error = NULL, cancelling = NULL,
+SET state = CASE WHEN state = 'processing' AND fence = CAST(done.value AS INTEGER) THEN 'completed' END,
+    result = substr(done.value, instr(done.value, ' ') + 1), error = NULL, cancelling = NULL,
     finished_at = :now, updated_at = :now, expires_at = :now + keep_for
 FROM json_each(:outcomes) AS done
-WHERE stoker_jobs.ref = json_extract(done.value, '$[0]')
+WHERE stoker_jobs.ref = CAST(done.key AS INTEGER)
+
+-- name: known
+SELECT json_group_array(ref) FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: settle
 -- Any outcome. `next` is where it leads; the rest follows from it.
@@ -88,10 +98,10 @@ SET state = o.next,
     attempt = attempt - (o.verdict IN ('snoozed', 'released')),
     crashes = crashes + (o.verdict = 'crashed'),
     run_at = CASE WHEN o.verdict IN ('retry', 'snoozed') THEN :now + o.delay ELSE run_at END,
-    result = CASE WHEN o.next = 'completed' THEN o.result ELSE result END,
-    progress = coalesce(o.progress, progress),
-    message = coalesce(o.message, message),
-    checkpoint = coalesce(o.checkpoint, checkpoint),
+    result = CASE WHEN o.next = 'completed' THEN o.result ELSE stoker_jobs.result END,
+    progress = coalesce(o.progress, stoker_jobs.progress),
+    message = coalesce(o.message, stoker_jobs.message),
+    checkpoint = coalesce(o.checkpoint, stoker_jobs.checkpoint),
     errors = CASE
         WHEN o.entry IS NULL THEN errors
         ELSE json_insert(coalesce(errors, '[]'), '$[#]', json_set(o.entry, '$.worker', worker, '$.at', :now))
@@ -99,7 +109,7 @@ SET state = o.next,
     error = CASE
         WHEN o.next = 'completed' THEN NULL
         WHEN o.next = 'cancelled' THEN coalesce(nullif(o.reason, ''), nullif(cancelling, ''))
-        ELSE coalesce(o.error, error)
+        ELSE coalesce(o.error, stoker_jobs.error)
     END,
     cancelling = CASE WHEN o.finished THEN NULL ELSE cancelling END,
     finished_at = CASE WHEN o.finished THEN :now ELSE finished_at END,
@@ -116,7 +126,7 @@ FROM (
                 WHEN verdict IN ('completed', 'failed', 'cancelled') THEN verdict
                 WHEN asked THEN 'cancelled'
                 WHEN verdict = 'crashed' THEN iif(:capped AND died >= max_crashes, 'failed', 'queued')
-                WHEN delay > 0 THEN 'scheduled'
+                WHEN verdict <> 'released' AND delay > 0 THEN 'scheduled'
                 ELSE 'queued'
             END AS next,
             json_object('attempt', attempt, 'type', 'crashed', 'message', crash_message) AS crash_entry
@@ -172,7 +182,7 @@ DELETE FROM stoker_workers WHERE id = :worker
 -- name: lost
 SELECT json_group_array(ref) FROM (
     SELECT ref FROM stoker_jobs
-    WHERE state = 'processing' AND worker NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)
+    WHERE state = 'processing' AND coalesce(worker, '') NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)
     ORDER BY ref LIMIT :limit
 )
 
@@ -181,7 +191,8 @@ SELECT sum(state = 'queued'), sum(state = 'failed') FROM stoker_jobs WHERE ref I
 
 -- name: forget
 DELETE FROM stoker_workers
-WHERE lease_until <= :now AND id NOT IN (SELECT worker FROM stoker_jobs WHERE state = 'processing')
+WHERE lease_until <= :now
+AND NOT EXISTS (SELECT 1 FROM stoker_jobs WHERE worker = stoker_workers.id AND state = 'processing')
 
 -- name: prune
 DELETE FROM stoker_jobs WHERE ref IN (
