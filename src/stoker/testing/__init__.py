@@ -1,0 +1,1 @@
+"""What tests of jobs and of stores are made of."""

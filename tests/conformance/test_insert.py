@@ -1,0 +1,1 @@
+from stoker.testing.conformance.insert import *  # noqa: F403
