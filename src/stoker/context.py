@@ -1,0 +1,135 @@
+"""What a running task sees of its job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stoker.errors import InvalidArguments
+
+
+class Context:
+    """Facts about the job that is running now, and the words it can send out.
+
+    A parameter annotated `Context` receives it, in sync and async tasks, in every executor. Its methods never block
+    and may be called from any thread. What was reported last always arrives: with the job's outcome at the latest.
+    """
+
+    __slots__ = (
+        "_checkpoint",
+        "_log",
+        "_report",
+        "_stop",
+        "app",
+        "attempt",
+        "deadline",
+        "job_id",
+        "max_attempts",
+        "message",
+        "news",
+        "owner",
+        "queue",
+        "saved",
+        "task",
+        "value",
+    )
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        task: str,
+        queue: str = "default",
+        attempt: int = 1,
+        max_attempts: int = 1,
+        owner: str | None = None,
+        deadline: datetime | None = None,
+        checkpoint: str | None = None,
+        app: Any = None,
+        report: Callable[[Context], None] | None = None,
+    ) -> None:
+        self.job_id = job_id
+        """the same in every attempt: use it to make what the task does idempotent"""
+        self.task = task
+        self.queue = queue
+        self.attempt = attempt
+        self.max_attempts = max_attempts
+        self.owner = owner
+        self.deadline = deadline
+        """when this attempt times out, as an aware UTC datetime; None: it does not"""
+        self.app = app
+        self.value: float | None = None
+        self.message: str | None = None
+        self.saved: str | None = None
+        self.news = False
+        self._checkpoint = checkpoint
+        self._report = report
+        self._stop: str | None = None
+        self._log: logging.LoggerAdapter[logging.Logger] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Context of {self.task} {self.job_id}, attempt {self.attempt} of {self.max_attempts}>"
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger named after the task (`stoker.task.NAME`) whose records carry the job's id and attempt."""
+        if self._log is None:
+            facts: Mapping[str, object] = {"job_id": self.job_id, "attempt": self.attempt, "task": self.task}
+            self._log = logging.LoggerAdapter(logging.getLogger(f"stoker.task.{self.task}"), facts)
+        return self._log
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report how far the job is: `done` of `total`, or a fraction from 0.0 to 1.0 without `total`.
+
+        Values outside are taken as the nearer end. Reports are sent a few times a second; those between are skipped,
+        the last one never is.
+        """
+        fraction = done / total if total else (1.0 if total == 0 else float(done))
+        self.value = min(1.0, max(0.0, fraction)) if fraction == fraction else None  # noqa: PLR0124 - NaN
+        if message is not None:
+            self.message = message
+        self._tell()
+
+    @property
+    def checkpoint(self) -> Any:
+        """The last value given to `save`, in this attempt or one before; None at first."""
+        return None if self._checkpoint is None else msgspec.json.decode(self._checkpoint)
+
+    def save(self, checkpoint: Any) -> None:
+        """Keep a JSON value from which a later attempt can go on. It is sent to the store at once, aside."""
+        try:
+            text = msgspec.json.encode(checkpoint).decode()
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise InvalidArguments(f"ctx.save() takes a JSON value: {error}") from error
+        self._checkpoint = self.saved = text
+        self._tell()
+
+    def _tell(self) -> None:
+        self.news = True
+        if self._report is not None:
+            self._report(self)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job should stop: it was cancelled, timed out, its worker is stopping, or its lease is lost."""
+        return self._stop is not None
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `asyncio.CancelledError` if the job should stop. It passes through `except Exception`."""
+        if self._stop is not None:
+            raise asyncio.CancelledError(self._stop)
+
+    def stop(self, reason: str) -> None:
+        """For workers: ask the task to stop. The first reason stays."""
+        if self._stop is None:
+            self._stop = reason
+
+    @property
+    def stop_reason(self) -> str | None:
+        """For workers: why the task was asked to stop."""
+        return self._stop

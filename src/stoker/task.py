@@ -1,0 +1,230 @@
+"""Tasks: named functions with options; a typed call becomes a `NewJob`. And the registry of an app's tasks and hooks.
+
+A task knows no app and no store. What people call and enqueue is `app.BoundTask`, which holds a task and an app.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stoker.codec import CallCodec, ResultCodec
+from stoker.context import Context
+from stoker.errors import InvalidOption, TaskError, UnknownTask
+from stoker.job import Ending, NewJob
+from stoker.options import Executor, Options
+
+Hook = Callable[..., Any]
+
+
+class Run:
+    """One attempt, as middleware sees it."""
+
+    __slots__ = ("args", "context", "kwargs", "task")
+
+    def __init__(self, task: Task, context: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.task = task
+        self.context = context
+        self.args = args
+        self.kwargs = kwargs
+
+
+Next = Callable[[Run], Awaitable[Ending]]
+Middleware = Callable[[Run, Next], Awaitable[Ending]]
+
+
+class Task:
+    """A named function with options. Immutable once declared."""
+
+    def __init__(self, fn: Callable[..., Any], name: str | None, options: Options) -> None:
+        _refuse_methods(fn)
+        self.fn = fn
+        self.module = _module_of(fn)
+        self.qualname: str = fn.__qualname__
+        self.name = name if name is not None else f"{self.module}.{self.qualname}".replace(".<locals>", "")
+        if not isinstance(self.name, str) or not self.name or len(self.name) > 255:
+            raise TaskError(f"a task's name must be a text of 1 to 255 characters, not {name!r}")
+        self.options = options
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self._overridden: dict[str, Options] = {}
+        if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+            raise TaskError(f"task {self.name}: a generator cannot be a task; return a value instead of yielding")
+        if options.executor == "process" and not self.importable:
+            raise TaskError(
+                f"task {self.name}: executor='process' needs a function at the top of a module, "
+                "because another process must be able to import it"
+            )
+        try:
+            self.calls  # noqa: B018 - find mistakes where they are made
+        except NameError:
+            pass  # a hint names something that the module defines further down; it is looked up at the first call
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    @cached_property
+    def calls(self) -> CallCodec:
+        """How its arguments travel."""
+        return CallCodec(self.fn, self.name)
+
+    @cached_property
+    def results(self) -> ResultCodec:
+        """How its results travel."""
+        return ResultCodec(self.calls.result_hint)
+
+    @property
+    def importable(self) -> bool:
+        """Whether another process can import the function."""
+        return "<locals>" not in self.qualname and "<lambda>" not in self.qualname and self.module != "__main__"
+
+    def options_of(self, overrides: str | None) -> Options:
+        """The options as one job's overrides change them."""
+        if overrides is None:
+            return self.options
+        known = self._overridden.get(overrides)
+        if known is None:
+            if len(self._overridden) >= 256:
+                self._overridden.clear()
+            known = self._overridden[overrides] = self.options.overridden(overrides)
+        return known
+
+    def executor_of(self, options: Options) -> Executor:
+        """Where its code runs."""
+        return options.executor or ("loop" if self.is_async else "thread")
+
+
+class Call:
+    """A task with arguments that were found to fit, and the options of the job to be."""
+
+    __slots__ = ("options", "payload", "task")
+
+    def __init__(self, task: Task, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.task = task
+        self.payload = task.calls.encode(args, kwargs)
+        if callable(options.key):
+            key = options.key(*args, **kwargs)
+            self.options = options.using({"key": key})
+        else:
+            self.options = options
+
+    def __repr__(self) -> str:
+        return f"<Call of {self.task.name} {self.payload}>"
+
+    def new_job(self, id: str) -> NewJob:
+        """The request to run this call once."""
+        options = self.options
+        assert not callable(options.key)
+        return NewJob(
+            id=id,
+            task=self.task.name,
+            payload=self.payload,
+            queue=options.queue,
+            priority=options.priority,
+            delay=options.delay,
+            run_at=options.run_at,
+            max_attempts=options.max_attempts,
+            max_crashes=options.max_crashes,
+            keep_for=options.keep_for,
+            owner=options.owner,
+            key=options.key,
+            tags=options.tags,
+            overrides=options.overrides(),
+            meta=options.meta,
+        )
+
+
+class Registry:
+    """The tasks, hooks and middleware of one app, in the order in which they were declared."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self.before: list[Hook] = []
+        self.after: list[Hook] = []
+        self.on_failure: list[Hook] = []
+        self.on_start: list[Hook] = []
+        self.on_stop: list[Hook] = []
+        self.middleware: list[Middleware] = []
+
+    def add(self, task: Task) -> None:
+        """Make a task known. Raises `TaskError` where its name is taken."""
+        known = self._tasks.get(task.name)
+        if known is not None and not (task.module == known.module == "__main__"):  # a cell of a notebook, run again
+            raise TaskError(
+                f"the task {task.name!r} is defined twice: in {_source(known.fn)} and in {_source(task.fn)}; "
+                "rename one, or give one another name="
+            )
+        self._tasks[task.name] = task
+
+    def get(self, name: str) -> Task:
+        """The task of that name. Raises `UnknownTask` that names the nearest."""
+        task = self._tasks.get(name)
+        if task is None:
+            known = ", ".join(sorted(self._tasks)) or "none"
+            raise UnknownTask(f"no task is called {name!r}; this app declares: {known}")
+        return task
+
+    def find(self, name: str) -> Task:
+        """The task of that name, or the only one whose name ends with `.name`. Raises `UnknownTask`."""
+        if name in self._tasks:
+            return self._tasks[name]
+        ends = [task for known, task in self._tasks.items() if known.endswith(f".{name}")]
+        if len(ends) > 1:
+            raise UnknownTask(f"{name!r} can be any of {', '.join(task.name for task in ends)}; write the whole name")
+        return ends[0] if ends else self.get(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._tasks.values())
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all tasks."""
+        return frozenset(self._tasks)
+
+
+def _refuse_methods(fn: Any) -> None:
+    if isinstance(fn, classmethod | staticmethod) or inspect.ismethod(fn):
+        raise TaskError(f"{fn!r} is a method; a task must be a function at the top of a module")
+    if not inspect.isfunction(fn):
+        raise TaskError(f"a task must be a function, not {fn!r}")
+    owner = fn.__qualname__.rpartition(".")[0]
+    if owner and not owner.endswith("<locals>"):
+        raise TaskError(
+            f"{fn.__qualname__} is a method of a class; a worker has no instance to call it on. "
+            "Make it a function at the top of a module, and pass what it needs as arguments"
+        )
+
+
+def _module_of(fn: Callable[..., Any]) -> str:
+    """The module's name as a worker imports it: a script run as `__main__` goes by the name of its file."""
+    module = fn.__module__
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        name: str = spec.name
+        return name.removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else module
+
+
+def _source(fn: Callable[..., Any]) -> str:
+    code = fn.__code__  # type: ignore[attr-defined]
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def check_delay_only_per_job(options: Mapping[str, Any]) -> None:
+    """Refuse on a task what only makes sense for one job."""
+    for name in ("delay", "run_at"):
+        if name in options:
+            raise InvalidOption(f"{name} is for one job, not for a task: use .using({name}=…)")

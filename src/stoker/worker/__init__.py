@@ -1,0 +1,1 @@
+"""The worker: performs what the dispatcher decides."""

@@ -1,0 +1,213 @@
+"""Keeps the worker's lease, in a thread and on a connection of its own, so that a blocked event loop does not lose it.
+
+The same thread sends progress, hears orders, gives back the jobs of dead workers, prunes, and watches the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from stoker import clock
+from stoker.drivers.driver import Driver
+from stoker.errors import StokerError
+from stoker.events import JobsRecovered, LoopBlocked, Sink, StoreFailed
+from stoker.job import Progress
+from stoker.store import Orders, Store, Worker
+from stoker.worker.attempt import Attempt
+
+PULSE = 0.25
+"""seconds between two looks for orders, and at most between a report of progress and its arrival"""
+BLOCKED_AFTER = 1.0
+"""seconds without a turn of the event loop that are reported"""
+PRUNE_BATCH = 500
+
+
+class Hearer(Protocol):
+    """Who is told what the store ordered. Called on the event loop."""
+
+    def ordered(self, orders: Orders) -> None:
+        """Orders arrived."""
+        ...
+
+    def lease_lost(self) -> None:
+        """The lease ran out, or may have."""
+        ...
+
+
+class Keeper:
+    """The lease and what goes with it."""
+
+    def __init__(
+        self,
+        store: Store,
+        driver: Driver,
+        introduce: Callable[[], Worker],
+        hearer: Hearer,
+        emit: Sink,
+        *,
+        lease: float,
+        chance: random.Random,
+    ) -> None:
+        self._store = store
+        self._driver = driver
+        self._introduce = introduce
+        self._hearer = hearer
+        self._emit = emit
+        self._lease = lease
+        self._chance = chance
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._bell = threading.Event()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self._dirty: dict[int, Attempt] = {}
+        self._held_until = 0.0
+        self._renew_at = 0.0
+        self._tidy_at = 0.0
+        self._beat_at = 0.0
+        self._reported = False
+        self.worker: Worker | None = None
+        """the worker as it is registered; None while it is not"""
+
+    # --- from the loop ----------------------------------------------------------------------------------------------
+
+    def register(self) -> Worker:
+        """Make the worker known under a new id. Blocks; raises what the store raises."""
+        worker = self._introduce()
+        asked_at = clock.monotonic()
+        self._driver.run(self._store.register(worker, clock.to_span(self._lease)))
+        self._held_until = asked_at + self._lease
+        self._renew_at = asked_at + self._lease / 3
+        self.worker = worker
+        return worker
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to keep the lease. To be called on the loop."""
+        self._loop = loop
+        self._loop_thread = threading.get_ident()
+        self._beat_at = clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name="stoker-keeper", daemon=True)
+        self._thread.start()
+
+    def beat(self) -> None:
+        """The loop turns."""
+        self._beat_at = clock.monotonic()
+        self._reported = False
+
+    def report(self, attempt: Attempt) -> None:
+        """The attempt's task said something. From any thread; never blocks."""
+        self._dirty[attempt.claim.ref] = attempt
+        context = attempt.said
+        if context is not None and context.saved is not None:
+            self._bell.set()  # a checkpoint is worth a trip of its own
+
+    def stop(self) -> None:
+        """End the thread; the worker is forgotten by the store."""
+        self._stopped = True
+        self._bell.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self.worker is not None:
+            try:
+                self._driver.run(self._store.retire(self.worker.id))
+            except StokerError:
+                return  # its lease runs out by itself
+
+    # --- in the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._bell.wait(PULSE)
+            self._bell.clear()
+            if not self._stopped:
+                self._pulse()
+
+    def _pulse(self) -> None:
+        now = clock.monotonic()
+        self._watch_loop(now)
+        worker = self.worker
+        if worker is None:
+            return  # lost; the loop registers anew
+        try:
+            orders = self._exchange_words(worker, now)
+        except StokerError as error:
+            self._emit(StoreFailed(error, 0))
+            if clock.monotonic() >= self._held_until:
+                self._lose()
+            return
+        if not orders.alive:
+            self._lose()
+            return
+        if orders.cancel:
+            self._tell(lambda: self._hearer.ordered(orders))
+        if now >= self._tidy_at:
+            self._tidy(now)
+
+    def _exchange_words(self, worker: Worker, now: float) -> Orders:
+        """Renew the lease when a third of it is gone, send news if there are any, and hear."""
+        reports = self._gather()
+        renew = now >= self._renew_at
+        if not renew and not reports:
+            return self._driver.run(self._store.hear(worker.id))
+        lease = clock.to_span(self._lease) if renew else None
+        try:
+            orders = self._driver.run(self._store.heartbeat(worker.id, [report for _, report in reports], lease))
+        except StokerError:
+            for attempt, _ in reports:
+                self._dirty.setdefault(attempt.claim.ref, attempt)
+            raise
+        if renew and orders.alive:
+            # Counted from when it was asked, so that this worker gives up before the store gives away.
+            self._held_until = now + self._lease
+            self._renew_at = now + self._lease / 3
+        return orders
+
+    def _gather(self) -> list[tuple[Attempt, Progress]]:
+        reports = []
+        while self._dirty:
+            _, attempt = self._dirty.popitem()
+            context = attempt.said
+            if context is not None and not attempt.ended:
+                claim = attempt.claim
+                said = Progress(claim.ref, claim.fence, context.value, context.message, context.saved)
+                reports.append((attempt, said))
+        return reports
+
+    def _tidy(self, now: float) -> None:
+        """Give back the jobs of dead workers, and prune. Any process may; at odd times, so that not all do at once."""
+        try:
+            found = self._driver.run(self._store.recover())
+            if found.queued or found.failed:
+                self._emit(JobsRecovered(found.queued, found.failed))
+            pruned = self._driver.run(self._store.prune(PRUNE_BATCH))
+        except StokerError as error:
+            self._emit(StoreFailed(error, 0))
+            pruned = 0
+        busy = pruned >= PRUNE_BATCH
+        self._tidy_at = now if busy else now + min(self._lease / 3, 5.0) * (0.5 + self._chance.random())
+
+    def _lose(self) -> None:
+        self.worker = None
+        self._tell(self._hearer.lease_lost)
+
+    def _watch_loop(self, now: float) -> None:
+        blocked = now - self._beat_at
+        if blocked < BLOCKED_AFTER or self._reported:
+            return
+        self._reported = True
+        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the only way to see another thread
+        if frame is not None:
+            self._emit(LoopBlocked(blocked, "".join(traceback.format_stack(frame))))
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            return  # the loop is closed; the worker is gone

@@ -1,0 +1,394 @@
+"""One worker process: performs what the dispatcher decides, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Coroutine, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from msgspec import Struct
+
+from stoker import clock, events
+from stoker.dispatcher import Dispatcher, Exchange
+from stoker.drivers.aside import in_thread
+from stoker.drivers.driver import Driver
+from stoker.errors import StokerError, StoreBroken, StoreUnavailable
+from stoker.events import (
+    JobEnded,
+    JobsDropped,
+    LeaseLost,
+    Sink,
+    StoreBack,
+    StoreFailed,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+from stoker.job import LIVE, Claim, Ending, Outcome, Raised, Verdict
+from stoker.retry import judge
+from stoker.store import Exchanged, Filter, Orders, Page, Routing, Store, Worker
+from stoker.task import Registry
+from stoker.worker.attempt import CANCELLED, LOST, STOPPING, Attempt
+from stoker.worker.deadlines import Deadlines
+from stoker.worker.keeper import Keeper
+from stoker.worker.processes import Processes
+from stoker.worker.run import Surroundings, call, run_async
+from stoker.worker.threads import Threads
+
+BEAT = 0.25
+"""seconds between two signs of the loop that it turns"""
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """How one worker process works."""
+
+    concurrency: int = 50
+    """jobs at once"""
+    queues: Mapping[str, int | None] | None = None
+    """queues to serve, each with its own limit or None; None: all queues"""
+    tags: frozenset[str] | None = None
+    """take only jobs that share one of these; None: whatever their tags"""
+    untagged: bool = False
+    """with `tags`: also jobs without any"""
+    lease: float = 15.0
+    grace: float = 30.0
+    drain: bool = False
+    """stop once nothing is due"""
+
+
+class WorkerLoop:
+    """A worker in this process. `serve` runs until it is stopped, and leaves nothing behind."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        driver: Driver,
+        options: WorkerOptions = WorkerOptions(),
+        *,
+        app: Any = None,
+        emit: Sink = events.log,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._driver = driver
+        self._options = options
+        self._app = app
+        self._emit = emit
+        self._chance = clock.chance()
+        self._dispatcher = Dispatcher(
+            options.concurrency, options.queues, drain=options.drain, turn=self._chance.randrange(1000)
+        )
+        self._routing = Routing(registry.names, options.tags, options.untagged)
+        self._surroundings = Surroundings(registry, emit)
+        self._keeper = Keeper(
+            store, driver.sibling(), self._introduce, self, emit, lease=options.lease, chance=self._chance
+        )
+        self._attempts: dict[int, Attempt] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._starting = False
+        self._progressed_at = clock.monotonic()
+
+    # --- what others may ask ----------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str | None:
+        """The id under which the store knows this worker; new after a lost lease."""
+        return self._keeper.worker.id if self._keeper.worker else None
+
+    @property
+    def running(self) -> int:
+        """Jobs that run now."""
+        return len(self._attempts)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it is alive to the store, and its claim loop made progress within a lease."""
+        return self.id is not None and clock.monotonic() - self._progressed_at < self._options.lease
+
+    def stop(self, grace: float | None = None) -> None:
+        """Claim no more; running jobs get the grace (seconds), then they are stopped and given back.
+
+        On the worker's own loop. A second call can only shorten the grace.
+        """
+        grace = self._options.grace if grace is None else grace
+        if not self._dispatcher.stopping:
+            self._emit(WorkerStopping(self.id or "?", len(self._attempts), grace))
+        self._dispatcher.stop(clock.monotonic(), grace)
+        self._wake()
+
+    async def serve(self, started: asyncio.Event | None = None) -> None:
+        """Work until stopped (or, with `drain`, until nothing is due). Raises what makes it impossible to begin."""
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._deadlines = Deadlines(self._loop)
+        self._threads = Threads(self._loop, self._options.concurrency)
+        self._processes = Processes(min(self._options.concurrency, os.cpu_count() or 1))
+        worker = await in_thread(self._keeper.register)
+        for hook in self._registry.on_start:
+            await call(hook)
+        self._keeper.start(self._loop)
+        self._beat()
+        unlisten = self._driver.listen(self._loop, self._hinted)
+        self._emit(WorkerStarted(worker.id, self._driver.place, len(self._registry), self._options.concurrency))
+        if started is not None:
+            started.set()
+        try:
+            await self._work_to_the_end()
+        finally:
+            self._beating.cancel()
+            unlisten()
+            self._deadlines.close()
+            self._threads.close()
+            await self._processes.close()
+            await in_thread(self._keeper.stop)
+            self._tell_dropped()
+            for hook in reversed(self._registry.on_stop):
+                await call(hook)
+            self._emit(WorkerStopped(worker.id))
+
+    async def _work_to_the_end(self) -> None:
+        try:
+            await self._work()
+        except asyncio.CancelledError:  # whoever runs us wants to end: as after a second signal
+            self.stop(0.0)
+            await self._work()
+            raise
+
+    def _tell_dropped(self) -> None:
+        if self._store.traits.durable:
+            return
+        left = self._driver.run(self._store.find(Filter(states=tuple(sorted(LIVE))), Page(1000)))
+        if left:
+            self._emit(JobsDropped([job.id for job in left]))
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            self._progressed_at = clock.monotonic()
+            self._start_ready()
+            decision = self._dispatcher.decide(clock.monotonic())
+            for claim in decision.stop:
+                self._stop(claim, STOPPING)
+            if decision.done:
+                return
+            if decision.exchange is not None:
+                await self._exchange(decision.exchange)
+                await asyncio.sleep(0)  # an exchange may not have waited for anything; let the others have a turn
+            else:
+                await self._wait(decision.wake_at)
+
+    async def _wait(self, until: float | None) -> None:
+        if until is not None:
+            timer = self._loop.call_later(max(0.0, until - clock.monotonic()), self._wake)
+            await self._woken.wait()
+            timer.cancel()
+        else:
+            await self._woken.wait()
+        self._woken.clear()
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    def _hinted(self) -> None:
+        self._dispatcher.hinted()
+        self._woken.set()
+
+    def _beat(self) -> None:
+        self._keeper.beat()
+        self._beating = self._loop.call_later(BEAT, self._beat)
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        worker = self._keeper.worker
+        wants = exchange.wants if worker is not None else ()
+        plan = self._store.exchange(
+            worker.id if worker else "", exchange.outcomes, wants, self._routing, exchange.limit, exchange.turn
+        )
+        failures = self._dispatcher.failures
+        try:
+            reply: Exchanged = await self._driver.arun(plan)
+        except Exception as error:  # noqa: BLE001 - whatever it is, outcomes must be kept
+            transient = isinstance(error, StoreUnavailable | StoreBroken)
+            pause = min(2.0, 0.05 * 2 ** min(failures, 6)) * (0.5 + self._chance.random())
+            self._emit(StoreFailed(error, len(exchange.outcomes)))
+            self._dispatcher.exchange_failed(clock.monotonic(), transient=transient, pause=pause)
+            return
+        if failures:
+            self._emit(StoreBack(failures))
+        self._dispatcher.exchanged(reply, clock.monotonic())
+        if not reply.alive and wants:
+            self.lease_lost()
+
+    # --- attempts ---------------------------------------------------------------------------------------------------
+
+    def _start_ready(self) -> None:
+        """Start claims while there are slots. An attempt that ends at once frees its slot within the loop."""
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            while (claim := self._dispatcher.take()) is not None:
+                self._start(claim)
+        finally:
+            self._starting = False
+
+    def _start(self, claim: Claim) -> None:
+        attempt = Attempt(claim, self._registry.get(claim.task), self._app, self._keeper.report)
+        self._attempts[claim.ref] = attempt
+        if attempt.options.timeout is not None:
+            self._deadlines.add(attempt, attempt.options.timeout)
+        if not self._surroundings.empty:
+            self._spawn(attempt, self._surroundings.run(attempt, self._execute))
+        elif attempt.executor == "loop":
+            self._spawn(attempt, run_async(attempt))
+        elif attempt.executor == "thread":
+            self._threads.start(attempt, self._ended)
+        else:
+            self._processes.start(attempt, self._ended)
+
+    def _spawn(self, attempt: Attempt, running: Coroutine[Any, Any, Ending]) -> None:
+        task = _eager(running, self._loop)
+        if task.done():
+            self._ended(attempt, task.result())
+            return
+        if attempt.executor == "loop":  # threads and processes are told by other means; who awaits them must go on
+            attempt.on_stop(task.cancel)
+        task.add_done_callback(lambda done: self._ended(attempt, _ending(attempt, done)))
+
+    async def _execute(self, attempt: Attempt) -> Ending:
+        """Run an attempt in its executor and wait for it: the way for attempts inside middleware."""
+        if attempt.executor == "loop":
+            return await run_async(attempt)
+        ended: asyncio.Future[Ending] = self._loop.create_future()
+
+        def done(_: Attempt, ending: Ending) -> None:
+            if not ended.done():
+                ended.set_result(ending)
+
+        executor = self._threads if attempt.executor == "thread" else self._processes
+        executor.start(attempt, done)
+        return await ended
+
+    def _ended(self, attempt: Attempt, ending: Ending) -> None:
+        claim = attempt.claim
+        attempt.ended = True
+        if self._attempts.get(claim.ref) is attempt:
+            del self._attempts[claim.ref]
+        if attempt.options.timeout is not None:
+            self._deadlines.sweep()
+        outcome = self._outcome(attempt, ending)
+        kept = self._dispatcher.finished(claim, outcome)
+        if outcome.verdict is not Verdict.COMPLETED:
+            self._emit(JobEnded(claim, outcome))
+            if kept and outcome.verdict is Verdict.FAILED and self._registry.on_failure:
+                self._tell_failed(attempt, ending)
+        self._woken.set()
+        if self._dispatcher.held:
+            self._start_ready()
+
+    def _outcome(self, attempt: Attempt, ending: Ending) -> Outcome:
+        outcome = judge(attempt.claim, ending, attempt.options.policy, self._chance)
+        context = attempt.said
+        if context is None or not context.news:
+            return outcome
+        return _with_last_words(outcome, context.value, context.message, context.saved)
+
+    def _tell_failed(self, attempt: Attempt, ending: Ending) -> None:
+        raised = ending if isinstance(ending, Raised) else getattr(ending, "raised", None)
+        if raised is None:
+            return
+        task = asyncio.ensure_future(self._surroundings.failed(attempt, raised))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _stop(self, claim: Claim, reason: str) -> None:
+        attempt = self._attempts.get(claim.ref)
+        if attempt is not None and attempt.claim.fence == claim.fence:
+            attempt.stop(reason)
+
+    # --- what the keeper hears --------------------------------------------------------------------------------------
+
+    def ordered(self, orders: Orders) -> None:
+        """See `Hearer.ordered`."""
+        for ref, fence in orders.cancel:
+            attempt = self._attempts.get(ref)
+            if attempt is not None and attempt.claim.fence == fence:
+                attempt.stop(CANCELLED)
+
+    def lease_lost(self) -> None:
+        """See `Hearer.lease_lost`: stop what runs, and begin anew under another id."""
+        lost = self._dispatcher.lease_lost()
+        self._emit(LeaseLost(self.id or "?", len(lost)))
+        self._keeper.worker = None
+        for claim in lost:
+            self._stop(claim, LOST)
+        task = asyncio.ensure_future(self._register_again())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        self._wake()
+
+    async def _register_again(self) -> None:
+        pause = 0.1
+        while not self._dispatcher.stopping:
+            try:
+                await in_thread(self._keeper.register)
+            except StokerError as error:
+                self._emit(StoreFailed(error, self._dispatcher.unsettled))
+                await asyncio.sleep(pause * (0.5 + self._chance.random()))
+                pause = min(2.0, pause * 2)
+            else:
+                self._dispatcher.registered()
+                self._wake()
+                return
+
+    def _introduce(self) -> Worker:
+        options = self._options
+        return Worker(
+            id=str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("stoker"),
+            queues=tuple(options.queues or ()),
+            tags=tuple(sorted(options.tags or ())),
+            concurrency=options.concurrency,
+        )
+
+
+def _ending(attempt: Attempt, task: asyncio.Task[Ending]) -> Ending:
+    if task.cancelled():  # before its first step
+        return attempt.ending(asyncio.CancelledError())
+    return task.result()
+
+
+if sys.version_info >= (3, 12):
+
+    def _eager(running: Coroutine[Any, Any, Ending], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Ending]:
+        """Run the coroutine up to its first wait, here and now: most short jobs never need the loop."""
+        return asyncio.Task(running, loop=loop, eager_start=True)
+
+else:
+
+    def _eager(running: Coroutine[Any, Any, Ending], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Ending]:
+        """Run the coroutine as a task; this Python has no eager ones."""
+        return loop.create_task(running)
+
+
+def _with_last_words(outcome: Outcome, progress: float | None, message: str | None, checkpoint: str | None) -> Outcome:
+    return Outcome(
+        outcome.ref,
+        outcome.fence,
+        outcome.verdict,
+        outcome.result,
+        outcome.delay,
+        outcome.failure,
+        outcome.reason,
+        progress,
+        message,
+        checkpoint,
+    )
