@@ -98,13 +98,17 @@ def list_of(text: str | None) -> tuple[str, ...]:
     return () if text is None else _strings.decode(text)
 
 
-def from_new(job: NewJob, ref: int, now: int) -> Record:
-    """The record of a job that is inserted now."""
+def first_place(job: NewJob, now: int) -> tuple[State, int]:
+    """The state of a job that is inserted now (unless it has no unfinished parents left), and when it is due."""
     run_at = now + job.delay if job.run_at is None else job.run_at
     if job.parents:
-        state = State.WAITING
-    else:
-        state = State.SCHEDULED if run_at > now else State.QUEUED
+        return State.WAITING, run_at
+    return (State.SCHEDULED if run_at > now else State.QUEUED), run_at
+
+
+def from_new(job: NewJob, ref: int, now: int) -> Record:
+    """The record of a job that is inserted now."""
+    state, run_at = first_place(job, now)
     return Record(
         ref=ref,
         id=job.id,
