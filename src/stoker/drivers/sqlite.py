@@ -26,6 +26,10 @@ T = TypeVar("T")
 _PAUSE: Final = 0.0005
 """Seconds between two tries for the write lock. Constant, because with a growing pause the old waiters starve."""
 
+_CHECKPOINT: Final = 4000
+"""Pages (16 MB) in the log before they are copied into the file. Every job writes its pages three times, and those that
+meet in the log are copied once. Much more than this is slower under `full`, while the log's file still grows."""
+
 _LIVELY: Final = 0.002
 _CALM: Final = 0.004
 _LIVELY_FOR: Final = 1000
@@ -259,6 +263,7 @@ class SqliteDriver:
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute("PRAGMA cache_size = -32000")
             connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         except BaseException:
             connection.close()
             raise
