@@ -168,7 +168,7 @@ class CallCodec:
     def decode(self, payload: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as the hints say. Raises `InvalidArguments`, which names the argument."""
         try:
-            call = self._decoder.decode(payload)
+            call: Any = self._decoder.decode(payload)
         except msgspec.ValidationError as error:
             raise self._invalid(error) from error
         args: tuple[Any, ...] = msgspec.structs.astuple(call.args)

@@ -136,14 +136,14 @@ def crash_failure(attempt: int, crashes: int) -> Failure:
 # --- endings: what the code did -------------------------------------------------------------------------------------
 
 
-class Returned(Struct, frozen=True, tag=True, gc=False):
+class Returned(Struct, frozen=True, tag=True, tag_field="kind", gc=False):
     """The task returned."""
 
     result: str
     """its value as JSON"""
 
 
-class Raised(Struct, frozen=True, tag=True):
+class Raised(Struct, frozen=True, tag=True, tag_field="kind"):
     """The task raised an exception, ran out of time, or returned what has no JSON."""
 
     type: str
@@ -153,7 +153,7 @@ class Raised(Struct, frozen=True, tag=True):
     """qualified names of the exception's type and of its bases, for `retry_on` and `fail_on`"""
 
 
-class AskedRetry(Struct, frozen=True, tag=True):
+class AskedRetry(Struct, frozen=True, tag=True, tag_field="kind"):
     """The task raised `Retry`."""
 
     raised: Raised
@@ -161,23 +161,23 @@ class AskedRetry(Struct, frozen=True, tag=True):
     """span; None: the task's backoff decides"""
 
 
-class AskedSnooze(Struct, frozen=True, tag=True):
+class AskedSnooze(Struct, frozen=True, tag=True, tag_field="kind"):
     """The task raised `Snooze`."""
 
     span: int
 
 
-class AskedCancel(Struct, frozen=True, tag=True):
+class AskedCancel(Struct, frozen=True, tag=True, tag_field="kind"):
     """The task raised `Cancel`, or a person's order to cancel stopped it."""
 
     reason: str | None = None
 
 
-class Interrupted(Struct, frozen=True, tag=True):
+class Interrupted(Struct, frozen=True, tag=True, tag_field="kind"):
     """The worker is stopping and the task did not end, or did not start, in time."""
 
 
-class Died(Struct, frozen=True, tag=True):
+class Died(Struct, frozen=True, tag=True, tag_field="kind"):
     """The process that ran the task is gone."""
 
     message: str

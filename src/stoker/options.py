@@ -48,6 +48,14 @@ class Options(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...] = ()
     """the worker's options that `using` changed"""
 
+    @classmethod
+    def declared(cls, given: Mapping[str, Any]) -> Options:
+        """The options of a task as it is declared. Raises `InvalidOption` that names the option."""
+        for name in ("delay", "run_at"):
+            if name in given:
+                raise InvalidOption(f"{name} is for one job, not for a task: use .using({name}=…)")
+        return msgspec.structs.replace(cls().using(given), changed=())
+
     def using(self, given: Mapping[str, Any]) -> Options:
         """These options with others in their place. Raises `InvalidOption` that names the option."""
         changes: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 from stoker.codec import CallCodec, ResultCodec
 from stoker.context import Context
-from stoker.errors import InvalidOption, TaskError, UnknownTask
+from stoker.errors import TaskError, UnknownTask
 from stoker.job import Ending, NewJob
 from stoker.options import Executor, Options
 
@@ -219,12 +219,5 @@ def _module_of(fn: Callable[..., Any]) -> str:
 
 
 def _source(fn: Callable[..., Any]) -> str:
-    code = fn.__code__  # type: ignore[attr-defined]
+    code = fn.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
-
-
-def check_delay_only_per_job(options: Mapping[str, Any]) -> None:
-    """Refuse on a task what only makes sense for one job."""
-    for name in ("delay", "run_at"):
-        if name in options:
-            raise InvalidOption(f"{name} is for one job, not for a task: use .using({name}=…)")

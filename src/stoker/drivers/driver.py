@@ -43,6 +43,10 @@ class Driver(Protocol):
         """Call `hint` on that loop whenever there may be work; returns what ends it. To be called on the loop."""
         ...
 
+    def recognise(self) -> Plan[None]:
+        """A plan that raises `ConfigError` on a connection to another place than this driver's."""
+        ...
+
     def sibling(self) -> Driver:
         """A driver of the same place with connections of its own."""
         ...

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from stoker.drivers.driver import Hint
+from stoker.errors import ConfigError
 from stoker.plan import Plan, Reply, Statement, pump
 
 T = TypeVar("T")
@@ -46,6 +47,10 @@ class MemoryDriver:
 
         self._hints[token] = call
         return lambda: self._hints.pop(token, None) and None
+
+    def recognise(self) -> Plan[None]:
+        """See `Driver.recognise`: nobody else can have a connection to memory."""
+        raise ConfigError("the memory store has no connections to share")
 
     def sibling(self) -> MemoryDriver:
         """See `Driver.sibling`: memory has no connections, so it is this one."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from random import Random
 from typing import Any
+
+import msgspec
 
 from stoker import clock
 from stoker.context import Context
 from stoker.errors import Cancel, InvalidArguments, Retry, Snooze
-from stoker.job import AskedCancel, AskedRetry, AskedSnooze, Claim, Ending, Interrupted, Raised
+from stoker.job import AskedCancel, AskedRetry, AskedSnooze, Claim, Ending, Interrupted, Outcome, Raised
 from stoker.options import Executor, Options
-from stoker.retry import lineage, type_name
+from stoker.retry import judge, lineage, type_name
 from stoker.task import Task
 
 CANCELLED = "cancelled"
@@ -95,6 +98,16 @@ class Attempt:
             self._context.stop(reason)
         if self._interrupt is not None:
             self._interrupt()
+
+    def outcome(self, ending: Ending, chance: Random) -> Outcome:
+        """What becomes of the job, with the attempt's last words."""
+        outcome = judge(self.claim, ending, self.options.policy, chance)
+        context = self._context
+        if context is None or not context.news:
+            return outcome
+        return msgspec.structs.replace(
+            outcome, progress=context.value, message=context.message, checkpoint=context.saved
+        )
 
     def ending(self, error: BaseException) -> Ending:
         """What it means that the task raised this."""

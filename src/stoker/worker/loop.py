@@ -29,8 +29,7 @@ from stoker.events import (
     WorkerStopped,
     WorkerStopping,
 )
-from stoker.job import LIVE, Claim, Ending, Outcome, Raised, Verdict
-from stoker.retry import judge
+from stoker.job import LIVE, Claim, Ending, Raised, Verdict
 from stoker.store import Exchanged, Filter, Orders, Page, Routing, Store, Worker
 from stoker.task import Registry
 from stoker.worker.attempt import CANCELLED, LOST, STOPPING, Attempt
@@ -128,6 +127,7 @@ class WorkerLoop:
         self._woken = asyncio.Event()
         self._deadlines = Deadlines(self._loop)
         self._threads = Threads(self._loop, self._options.concurrency)
+        self._surrounded = not self._surroundings.empty
         self._processes = Processes(min(self._options.concurrency, os.cpu_count() or 1))
         worker = await in_thread(self._keeper.register)
         for hook in self._registry.on_start:
@@ -243,7 +243,7 @@ class WorkerLoop:
         self._attempts[claim.ref] = attempt
         if attempt.options.timeout is not None:
             self._deadlines.add(attempt, attempt.options.timeout)
-        if not self._surroundings.empty:
+        if self._surrounded:
             self._spawn(attempt, self._surroundings.run(attempt, self._execute))
         elif attempt.executor == "loop":
             self._spawn(attempt, run_async(attempt))
@@ -282,7 +282,7 @@ class WorkerLoop:
             del self._attempts[claim.ref]
         if attempt.options.timeout is not None:
             self._deadlines.sweep()
-        outcome = self._outcome(attempt, ending)
+        outcome = attempt.outcome(ending, self._chance)
         kept = self._dispatcher.finished(claim, outcome)
         if outcome.verdict is not Verdict.COMPLETED:
             self._emit(JobEnded(claim, outcome))
@@ -291,13 +291,6 @@ class WorkerLoop:
         self._woken.set()
         if self._dispatcher.held:
             self._start_ready()
-
-    def _outcome(self, attempt: Attempt, ending: Ending) -> Outcome:
-        outcome = judge(attempt.claim, ending, attempt.options.policy, self._chance)
-        context = attempt.said
-        if context is None or not context.news:
-            return outcome
-        return _with_last_words(outcome, context.value, context.message, context.saved)
 
     def _tell_failed(self, attempt: Attempt, ending: Ending) -> None:
         raised = ending if isinstance(ending, Raised) else getattr(ending, "raised", None)
@@ -377,18 +370,3 @@ else:
     def _eager(running: Coroutine[Any, Any, Ending], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Ending]:
         """Run the coroutine as a task; this Python has no eager ones."""
         return loop.create_task(running)
-
-
-def _with_last_words(outcome: Outcome, progress: float | None, message: str | None, checkpoint: str | None) -> Outcome:
-    return Outcome(
-        outcome.ref,
-        outcome.fence,
-        outcome.verdict,
-        outcome.result,
-        outcome.delay,
-        outcome.failure,
-        outcome.reason,
-        progress,
-        message,
-        checkpoint,
-    )

@@ -61,7 +61,12 @@ class Surroundings:
     def __init__(self, registry: Registry, emit: Sink) -> None:
         self._registry = registry
         self._emit = emit
-        self.empty = not (registry.before or registry.after or registry.middleware)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing around an attempt."""
+        registry = self._registry
+        return not (registry.before or registry.after or registry.middleware)
 
     async def run(self, attempt: Attempt, execute: Elsewhere) -> Ending:
         """Run an attempt inside the middleware, and the hooks inside that."""

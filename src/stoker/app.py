@@ -1,0 +1,268 @@
+"""The app: where tasks are declared and jobs enqueued and managed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from stoker import events
+from stoker.background import Background
+from stoker.bound import BoundTask
+from stoker.context import Context
+from stoker.engine import Engine
+from stoker.errors import ConfigError
+from stoker.events import Event, Sink
+from stoker.foreground import Foreground
+from stoker.handle import JobHandle
+from stoker.job import Inserted
+from stoker.management import Jobs, Queues, Workers
+from stoker.options import Options
+from stoker.settings import Mode, Settings, load
+from stoker.task import Call, Hook, Middleware, Registry, Task
+from stoker.worker.loop import WorkerLoop, WorkerOptions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+H = TypeVar("H", bound=Hook)
+M = TypeVar("M", bound=Middleware)
+
+
+class Declare(Protocol):
+    """What `@app.task(…)` gives: a decorator that keeps the function's types. A leading `Context` is not asked for."""
+
+    @overload
+    def __call__(
+        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> BoundTask[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> BoundTask[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context, P], R], /) -> BoundTask[P, R, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> BoundTask[P, R, R]: ...
+
+
+class Stoker:
+    """Background jobs of one application.
+
+    `url` says where jobs live: `sqlite:///jobs.db` (the default is `sqlite:///stoker.db`) or `memory://`. Arguments
+    come before the environment (`STOKER_URL`, `STOKER_MODE`, …), before `stoker.toml` or `[tool.stoker]` in
+    `pyproject.toml`. Nothing is opened until the first job.
+
+    `mode`: `queue` (workers run the jobs), `async` (this process does, in the background, with no store at all) or
+    `foreground` (enqueue runs the job before it returns, for tests). Raises `ConfigError` that names the setting.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        mode: Mode | None = None,
+        concurrency: int | None = None,
+        lease: float | None = None,
+        grace: float | None = None,
+    ) -> None:
+        self.settings: Settings = load(
+            {"url": url, "mode": mode, "concurrency": concurrency, "lease": lease, "grace": grace}
+        )
+        self._sinks: list[Sink] = [events.log]
+        self.registry = Registry()
+        self._engine = Engine(self.settings, self.registry)
+        self.jobs = Jobs(self._engine)
+        self.queues = Queues(self._engine)
+        self.workers = Workers(self._engine)
+        if self.settings.mode == "foreground":
+            foreground = Foreground(self.registry, self, self.emit)
+            self._engine.adopt(foreground, foreground.connection)
+        elif self.settings.mode == "async":
+            self._engine.adopt(Background(self.worker, self.settings.grace))
+
+    def __repr__(self) -> str:
+        return f"<Stoker on {self._engine.connection.driver.place}, mode {self.settings.mode}>"
+
+    # --- declaring --------------------------------------------------------------------------------------------------
+
+    @overload
+    def task(
+        self, fn: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> BoundTask[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def task(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> BoundTask[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def task(self, fn: Callable[Concatenate[Context, P], R], /) -> BoundTask[P, R, R]: ...
+    @overload
+    def task(self, fn: Callable[P, R], /) -> BoundTask[P, R, R]: ...
+    @overload
+    def task(self, *, name: str | None = None, **options: Any) -> Declare: ...
+    def task(self, fn: Any = None, *, name: str | None = None, **options: Any) -> Any:
+        """Declare a task: `@app.task`, or `@app.task(queue="mail", max_attempts=5, …)`.
+
+        Options: `name` (else module and function), `queue`, `priority` (-100 to 100, higher first), `max_attempts`
+        (in all), `backoff` (`exponential(…)`, `fixed(…)`, seconds, or a function of the number of failures),
+        `retry_on`, `fail_on` (exception types), `timeout` (seconds for an attempt), `max_crashes`, `key` (text, or a
+        function of the arguments), `owner`, `tags`, `executor` (`loop`, `thread`, `process`), `keep_for` (seconds or
+        a timedelta), `meta` (JSON), `expose`. Raises `TaskError` and `InvalidOption`.
+        """
+        chosen = Options.declared(options)
+
+        def declare(fn: Any) -> BoundTask[Any, Any, Any]:
+            task = Task(fn, name, chosen)
+            self.registry.add(task)
+            return BoundTask(self, self._engine, task, chosen)
+
+        return declare if fn is None else declare(fn)
+
+    def before(self, hook: H) -> H:
+        """Have `hook(ctx)` called before every attempt. If it raises, the attempt has failed."""
+        self.registry.before.append(hook)
+        return hook
+
+    def after(self, hook: H) -> H:
+        """Have `hook(ctx, ending)` called after every attempt."""
+        self.registry.after.append(hook)
+        return hook
+
+    def on_failure(self, hook: H) -> H:
+        """Have `hook(ctx, raised)` called when a job has failed for good by an exception or a timeout.
+
+        Not when its worker was taken down: nobody was left to call it.
+        """
+        self.registry.on_failure.append(hook)
+        return hook
+
+    def on_start(self, hook: H) -> H:
+        """Have `hook()` called when a worker starts, before its first job. If it raises, the worker does not start."""
+        self.registry.on_start.append(hook)
+        return hook
+
+    def on_stop(self, hook: H) -> H:
+        """Have `hook()` called when a worker has stopped, after its last job."""
+        self.registry.on_stop.append(hook)
+        return hook
+
+    def middleware(self, middleware: M) -> M:
+        """Put `async def middleware(run, next) -> Ending` around every attempt; the first declared is the outermost."""
+        self.registry.middleware.append(middleware)
+        return middleware
+
+    # --- enqueuing --------------------------------------------------------------------------------------------------
+
+    def enqueue_many(self, calls: Sequence[Call], *, connection: Any = None) -> list[JobHandle[Any]]:
+        """Enqueue calls (`task.call(…)`), all or none, in one round trip; handles in order. From sync code."""
+        return self._handles(calls, self._engine.insert(calls, connection))
+
+    async def aenqueue_many(self, calls: Sequence[Call], *, connection: Any = None) -> list[JobHandle[Any]]:
+        """As `enqueue_many`, from async code."""
+        return self._handles(calls, await self._engine.ainsert(calls, connection))
+
+    def _handles(self, calls: Sequence[Call], answers: Sequence[Inserted]) -> list[JobHandle[Any]]:
+        return [
+            JobHandle(self._engine, answer.id, answer.created, call.task.results.decode)
+            for call, answer in zip(calls, answers, strict=True)
+        ]
+
+    # --- working ----------------------------------------------------------------------------------------------------
+
+    def worker(
+        self,
+        *,
+        queues: Mapping[str, int | None] | Sequence[str] | None = None,
+        concurrency: int | None = None,
+        tags: Sequence[str] | None = None,
+        untagged: bool = False,
+        lease: float | None = None,
+        grace: float | None = None,
+        drain: bool = False,
+    ) -> WorkerLoop:
+        """A worker for this process: `await app.worker().serve()`. The command `stoker worker` runs one of these.
+
+        `queues`: names, or names with limits of their own; None: all. `tags`: take only jobs that share one of these;
+        a worker without takes everything. `untagged`: take jobs without tags (with `tags`: these as well). `drain`:
+        stop once nothing is due. The rest is as in the settings.
+        """
+        if self.settings.mode == "foreground":
+            raise ConfigError("in mode 'foreground' enqueue runs the jobs itself; there is nothing for a worker to do")
+        settings = self.settings
+        store, driver = self._engine.open()
+        limits = queues if queues is None or isinstance(queues, Mapping) else dict.fromkeys(queues)
+        return WorkerLoop(
+            self.registry,
+            store,
+            driver,
+            WorkerOptions(
+                concurrency=concurrency or settings.concurrency,
+                queues=limits,
+                tags=frozenset(tags or ()) if tags or untagged else None,
+                untagged=untagged,
+                lease=lease or settings.lease,
+                grace=settings.grace if grace is None else grace,
+                drain=drain,
+            ),
+            app=self,
+            emit=self.emit,
+        )
+
+    def lifespan(self, **options: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+        """For an ASGI framework: `FastAPI(lifespan=app.lifespan())` runs a worker inside the server's own loop.
+
+        Takes the options of `worker`. In the modes `async` and `foreground` the jobs run without it.
+        """
+
+        @asynccontextmanager
+        async def lifespan(_: Any) -> AsyncIterator[None]:
+            if self.settings.mode != "queue":
+                yield
+                return
+            worker = self.worker(**options)
+            started = asyncio.Event()
+            serving = asyncio.ensure_future(worker.serve(started))
+            starting = asyncio.ensure_future(started.wait())
+            await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()
+            if serving.done():
+                serving.result()
+            try:
+                yield
+            finally:
+                worker.stop()
+                await serving
+
+        return lifespan
+
+    def subscribe(self, sink: Sink) -> None:
+        """Have every event of this app's workers given to `sink` (see `stoker.events`), besides the log."""
+        self._sinks.append(sink)
+
+    def emit(self, event: Event) -> None:
+        """Give an event to every sink."""
+        for sink in self._sinks:
+            sink(event)
+
+    # --- ending -----------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        """The store in use, for surfaces and tests."""
+        return self._engine
+
+    def close(self) -> None:
+        """Close the store. In mode `async` running jobs get the grace first. Later calls raise `AppClosed`."""
+        self._engine.close()
+
+    async def aclose(self) -> None:
+        """As `close`, without blocking the event loop."""
+        await asyncio.to_thread(self._engine.close)
+
+    def __enter__(self) -> Stoker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Stoker:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

@@ -1,0 +1,343 @@
+"""What an app does to its store: it opens it when it is first needed, inserts jobs, runs plans, waits for ends.
+
+It knows nothing of the decorators and handles that people use; those hold an engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Generator, Sequence
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+from stoker import clock
+from stoker.connect import Connection, connect
+from stoker.drivers.borrowed import borrow
+from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, TaskError
+from stoker.job import FINAL, Inserted, Job, NewJob
+from stoker.plan import Plan
+from stoker.settings import Settings
+from stoker.store import Filter, Page
+from stoker.task import Call, Registry
+
+T = TypeVar("T")
+
+Script = Generator[Plan[Any], Any, T]
+"""Several plans, each a transaction of its own, as one piece of code for sync and async callers."""
+
+_FIRST_LOOK = 0.002
+_LONGEST_PAUSE = 0.05
+"""Seconds between two looks for a job's end; the pause doubles from the first to the longest."""
+_MAX_BATCH = 1000
+
+
+class Local(Protocol):
+    """Runs jobs in this very process: the modes `async` and `foreground`."""
+
+    def added(self, jobs: Sequence[Inserted]) -> None:
+        """Jobs were enqueued from sync code."""
+        ...
+
+    async def aadded(self, jobs: Sequence[Inserted]) -> None:
+        """Jobs were enqueued from async code."""
+        ...
+
+    def close(self, grace: float) -> None:
+        """Let running jobs end within the grace (seconds)."""
+        ...
+
+
+class Engine:
+    """A store in use."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.local: Local | None = None
+        self._new_ids = clock.IdSource()
+        self._lock = threading.Lock()
+        self._connection = self._connect()
+        self._ready = False
+        self._closed = False
+        self._pid = os.getpid()
+        self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batcher] = WeakKeyDictionary()
+        self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watcher] = WeakKeyDictionary()
+
+    def adopt(self, local: Local, connection: Connection | None = None) -> None:
+        """Have jobs run in this process."""
+        self.local = local
+        self._connection = connection or self._connection
+
+    def _connect(self) -> Connection:
+        return connect("memory://" if self.settings.mode != "queue" else self.settings.url)
+
+    @property
+    def connection(self) -> Connection:
+        """The store and its driver; opened or not."""
+        return self._connection
+
+    # --- opening and closing ----------------------------------------------------------------------------------------
+
+    def open(self) -> Connection:
+        """The store, ready for use. Raises `AppClosed`, and what the store raises."""
+        self._check()
+        if not self._ready:
+            with self._lock:
+                if not self._ready:
+                    self._connection.driver.run(self._connection.store.migrate())
+                    self._ready = True
+        return self._connection
+
+    async def aopen(self) -> Connection:
+        """The same, from async code."""
+        self._check()
+        if not self._ready:
+            await self._connection.driver.arun(self._connection.store.migrate())
+            self._ready = True
+        return self._connection
+
+    def _check(self) -> None:
+        if self._closed:
+            raise AppClosed("this app was closed; make a new Stoker, or close it later")
+        if self._pid != os.getpid():
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: nothing of the parent's connections, threads and jobs may be used here."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._batchers = WeakKeyDictionary()
+        self._watchers = WeakKeyDictionary()
+        if not self._connection.store.traits.shared:
+            self._connection = self._connect()
+            self._ready = False
+
+    def close(self) -> None:
+        """Let local jobs end within the grace, and close every connection. More calls raise `AppClosed`."""
+        if self._closed:
+            return
+        if self.local is not None:
+            self.local.close(self.settings.grace)
+        self._closed = True
+        self._connection.driver.close()
+
+    # --- plans ------------------------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan[T]) -> T:
+        """Run one plan."""
+        return self.open().driver.run(plan)
+
+    async def arun(self, plan: Plan[T]) -> T:
+        """Run one plan from async code."""
+        return await (await self.aopen()).driver.arun(plan)
+
+    def play(self, script: Script[T]) -> T:
+        """Run a script of plans."""
+        try:
+            plan = next(script)
+            while True:
+                plan = script.send(self.run(plan))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def aplay(self, script: Script[T]) -> T:
+        """Run a script of plans from async code."""
+        try:
+            plan = next(script)
+            while True:
+                plan = script.send(await self.arun(plan))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    # --- inserting --------------------------------------------------------------------------------------------------
+
+    def _new_jobs(self, calls: Sequence[Call]) -> list[NewJob]:
+        for call in calls:
+            self._check_importable(call)
+        ids = self._new_ids.take(len(calls))
+        return [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
+
+    def _check_importable(self, call: Call) -> None:
+        if call.task.module == "__main__" and self._connection.store.traits.shared:
+            raise TaskError(
+                f"the task {call.task.name!r} is defined in an interactive session, where no worker can import it; "
+                "put it into a module"
+            )
+
+    def insert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
+        """Enqueue: all or none, ids in order."""
+        store, driver = self.open()
+        jobs = self._new_jobs(calls)
+        if connection is not None:
+            self._check_borrows()
+            borrowed = borrow(connection)
+            borrowed.run(driver.recognise())
+            return borrowed.run(store.insert(jobs))
+        answers = driver.run(store.insert(jobs))
+        if self.local is not None:
+            self.local.added(answers)
+        return answers
+
+    async def ainsert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
+        """The same from async code. Single jobs enqueued at once by many coroutines go in one insert."""
+        store, driver = await self.aopen()
+        jobs = self._new_jobs(calls)
+        if connection is not None:
+            self._check_borrows()
+            borrowed = borrow(connection)
+            await borrowed.arun(driver.recognise())
+            return await borrowed.arun(store.insert(jobs))
+        if len(jobs) == 1:
+            answers = [await self._batcher().insert(jobs[0])]
+        else:
+            answers = await driver.arun(store.insert(jobs))
+        if self.local is not None:
+            await self.local.aadded(answers)
+        return answers
+
+    def _check_borrows(self) -> None:
+        if not self._connection.store.traits.borrows:
+            raise ConfigError(
+                f"connection= needs a store in the caller's own database; {self._connection.driver.place} is not one"
+            )
+
+    def _batcher(self) -> _Batcher:
+        loop = asyncio.get_running_loop()
+        batcher = self._batchers.get(loop)
+        if batcher is None:
+            batcher = self._batchers[loop] = _Batcher(self._connection)
+        return batcher
+
+    # --- reading and waiting ----------------------------------------------------------------------------------------
+
+    def get(self, id: str) -> Script[Job]:
+        """The record of a job. Raises `JobNotFound`."""
+        found = yield self._connection.store.find(Filter(ids=(id,)), Page(1))
+        if not found:
+            raise JobNotFound(id)
+        job: Job = found[0]
+        return job
+
+    def wait(self, id: str, timeout: float | None) -> Job:
+        """The record of a job once it has finished. Raises `TimeoutError` and `JobNotFound`."""
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        pause = _FIRST_LOOK
+        while True:
+            job = self.play(self.get(id))
+            if job.finished:
+                return job
+            left = pause if deadline is None else deadline - clock.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"job {id} is still {job.state.value} after {timeout:g} s")
+            clock.sleep(min(pause, left))
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def await_end(self, id: str) -> Job:
+        """The same from async code, without a timeout of its own. Many waits share one query."""
+        loop = asyncio.get_running_loop()
+        watcher = self._watchers.get(loop)
+        if watcher is None:
+            watcher = self._watchers[loop] = _Watcher(self)
+        return await watcher.wait(id)
+
+
+class _Batcher:
+    """Puts what many coroutines enqueue at once into one insert: one under way at a time, the rest ride the next."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[tuple[NewJob, asyncio.Future[Inserted]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def insert(self, job: NewJob) -> Inserted:
+        future: asyncio.Future[Inserted] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, future))
+        if self._flushing is None:
+            self._flushing = asyncio.ensure_future(self._flush())
+        return await future
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+                await self._insert(batch)
+        finally:
+            self._flushing = None
+
+    async def _insert(self, batch: list[tuple[NewJob, asyncio.Future[Inserted]]]) -> None:
+        store, driver = self._connection
+        try:
+            answers = await driver.arun(store.insert([job for job, _ in batch]))
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, StokerError):  # one of them is to blame; the others are not
+                for one in batch:
+                    await self._insert([one])
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+
+class _Watcher:
+    """Waits for the ends of many jobs with one query at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: dict[str, list[asyncio.Future[Job]]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._pause = _FIRST_LOOK
+
+    async def wait(self, id: str) -> Job:
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(id, []).append(future)
+        self._pause = _FIRST_LOOK
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._look())
+        return await future
+
+    async def _look(self) -> None:
+        try:
+            while self._drop_cancelled():
+                ids = tuple(self._waiting)
+                for start in range(0, len(ids), _MAX_BATCH):
+                    await self._ask(ids[start : start + _MAX_BATCH])
+                await asyncio.sleep(self._pause)
+                self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+            for futures in self._waiting.values():
+                for future in futures:
+                    if not future.done():
+                        future.set_exception(error)
+            self._waiting.clear()
+        finally:
+            self._looking = None
+
+    def _drop_cancelled(self) -> bool:
+        for id, futures in list(self._waiting.items()):
+            if all(future.done() for future in futures):
+                del self._waiting[id]
+        return bool(self._waiting)
+
+    async def _ask(self, ids: tuple[str, ...]) -> None:
+        store = self._engine.connection.store
+        counts: dict[str, int] = {}
+        ended = await self._engine.arun(store.find(Filter(ids=ids, states=tuple(sorted(FINAL))), Page(len(ids))))
+        for job in ended:
+            counts[job.id] = 1
+            for future in self._waiting.pop(job.id, ()):
+                if not future.done():
+                    future.set_result(job)
+        if self._pause >= _LONGEST_PAUSE:  # not too often: is any of them gone for good?
+            live = {job.id for job in await self._engine.arun(store.find(Filter(ids=ids), Page(len(ids))))}
+            for id in set(ids) - live - counts.keys():
+                for future in self._waiting.pop(id, ()):
+                    if not future.done():
+                        future.set_exception(JobNotFound(id))

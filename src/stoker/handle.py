@@ -1,0 +1,66 @@
+"""A handle of an enqueued job: its id, and ways to wait for it and to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+from stoker.codec import encode
+from stoker.engine import Engine
+from stoker.errors import JobCancelled, JobFailed, RemoteTraceback
+from stoker.job import Job, State
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class JobHandle(Generic[R_co]):
+    """One enqueued job. It holds no record: `refresh` reads the record as it is now."""
+
+    __slots__ = ("_decode", "_engine", "created", "id")
+
+    def __init__(self, engine: Engine, id: str, created: bool, decode: Callable[[str], R_co]) -> None:
+        self._engine = engine
+        self._decode = decode
+        self.id = id
+        self.created = created
+        """False: an unfinished job with the same key was there, and this is it"""
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JobHandle) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        """The result, once the job has finished. Raises `JobFailed`, `JobCancelled`, `JobNotFound`."""
+        job = yield from self._engine.await_end(self.id).__await__()
+        return self._result(job)
+
+    def result(self, timeout: float | None = None) -> R_co:
+        """The result, for sync code; blocks up to `timeout` seconds (None: without end), then `TimeoutError`.
+
+        Raises `JobFailed`, `JobCancelled`, `JobNotFound`.
+        """
+        return self._result(self._engine.wait(self.id, timeout))
+
+    def refresh(self) -> Job:
+        """The job's record as it is now. Raises `JobNotFound`."""
+        return self._engine.play(self._engine.get(self.id))
+
+    async def arefresh(self) -> Job:
+        """The job's record as it is now, from async code."""
+        return await self._engine.aplay(self._engine.get(self.id))
+
+    def _result(self, job: Job) -> R_co:
+        if job.state is State.COMPLETED:
+            return self._decode(encode(job.result))
+        if job.state is State.CANCELLED:
+            raise JobCancelled(job.id, job.error)
+        last = job.errors[-1] if job.errors else None
+        if last is None:
+            raise JobFailed(job.id, "unknown", job.error or "")
+        cause = RemoteTraceback(last.traceback) if last.traceback else None
+        raise JobFailed(job.id, last.type, last.message, last.traceback) from cause
