@@ -18,8 +18,8 @@ from typing import Any, Final, Generic, TypeVar
 from stoker import clock
 from stoker.drivers.aside import Aside, Errand
 from stoker.drivers.driver import Hint
-from stoker.errors import AppClosed, StokerError, StoreBroken, StoreUnavailable
-from stoker.plan import Plan, Reply, Statement, pump
+from stoker.errors import AppClosed, ConfigError, StokerError, StoreBroken, StoreUnavailable
+from stoker.plan import Plan, Reply, Statement, Steps, pump
 
 T = TypeVar("T")
 
@@ -99,6 +99,23 @@ class SqliteDriver:
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
         """See `Driver.listen`. Other processes' commits are seen by the version that SQLite keeps of its file."""
         return _Ear(self, loop, hint).stop
+
+    def recognise(self) -> Plan[None]:
+        """See `Driver.recognise`."""
+
+        def steps() -> Steps[None]:
+            try:
+                reply = yield Statement("PRAGMA database_list")
+            except Exception as error:
+                raise ConfigError(f"connection= must be one to the SQLite database {self._path}") from error
+            theirs = next((row[2] for row in reply.rows if row[1] == "main"), "")
+            if not theirs or os.path.realpath(theirs) != os.path.realpath(self._path):
+                raise ConfigError(
+                    f"connection= is one to the database {theirs or 'in memory'}, but this app's jobs are in "
+                    f"{self._path}; a job there would never be seen"
+                )
+
+        return Plan(steps, name="recognise", writes=False, wakes=False)
 
     def sibling(self) -> SqliteDriver:
         """See `Driver.sibling`."""
