@@ -9,9 +9,22 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 
 from stoker.clock import SECOND, Clock, IdSource
 from stoker.drivers.driver import Driver
-from stoker.job import Claim, Failure, Job, NewJob, Outcome, State, Verdict
+from stoker.job import Claim, Failure, Job, NewJob, Outcome, Progress, State, Verdict
 from stoker.plan import Plan
-from stoker.store import Action, Change, Exchanged, Filter, Page, QueueInfo, Routing, Store, Traits, Want, Worker
+from stoker.store import (
+    Action,
+    Change,
+    Exchanged,
+    Filter,
+    Orders,
+    Page,
+    QueueInfo,
+    Routing,
+    Store,
+    Traits,
+    Want,
+    Worker,
+)
 
 T = TypeVar("T")
 
@@ -191,7 +204,8 @@ class Rig:
             tags=None if tags is None else frozenset(tags),
             untagged=how.get("untagged", False),
         )
-        return self.run(self.store.exchange(worker, outcomes, wants, routing, limit, how.get("turn", 0)))
+        answer = self.run(self.store.exchange(worker, outcomes, wants, routing, limit, how.get("turn", 0)))
+        return Exchanged(list(answer.claims), list(answer.refused), answer.due_in, answer.alive)
 
     def claim(self, worker: str = "worker", limit: int = ALL, **how: Any) -> list[Claim]:
         """Claim up to `limit` jobs of `queue` (None: of all) or of `wants`, of `tasks`, with `tags` and `untagged`."""
@@ -200,6 +214,16 @@ class Rig:
     def settle(self, *outcomes: Outcome, worker: str = "worker") -> list[int]:
         """Settle and claim nothing; the refused refs."""
         return list(self.exchange(worker, *outcomes, wants=[]).refused)
+
+    def beat(self, worker: str = "worker", *progress: Progress, lease: int | None = None) -> Orders:
+        """One heartbeat."""
+        orders = self.run(self.store.heartbeat(worker, progress, lease))
+        return Orders(orders.alive, list(orders.cancel))
+
+    def hear(self, worker: str = "worker") -> Orders:
+        """What the worker hears."""
+        orders = self.run(self.store.hear(worker))
+        return Orders(orders.alive, list(orders.cancel))
 
     def recover_all(self) -> None:
         """Recover until nothing is left to recover."""
@@ -220,6 +244,10 @@ class Rig:
     def retry(self, *ids: str) -> int:
         """Retry these jobs; how many were changed."""
         return self.amend(Action.RETRY, *ids)
+
+    def delete(self, *ids: str) -> int:
+        """Delete these jobs; how many were."""
+        return self.amend(Action.DELETE, *ids)
 
     def read(self, id: str) -> Job:
         """The job's record; it must exist."""
@@ -248,7 +276,11 @@ class Rig:
 
     def worker(self, id: str = "worker") -> Worker | None:
         """The worker as the census has it."""
-        return next((worker for worker in self.run(self.store.census()).workers if worker.id == id), None)
+        return next((worker for worker in self.workers() if worker.id == id), None)
+
+    def workers(self) -> list[Worker]:
+        """The workers as the census has them."""
+        return list(self.run(self.store.census()).workers)
 
 
 def verdict(claim: Claim, verdict: Verdict, **facts: Any) -> Outcome:

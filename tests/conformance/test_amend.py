@@ -1,0 +1,1 @@
+from stoker.testing.conformance.amend import *  # noqa: F403

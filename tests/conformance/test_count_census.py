@@ -1,0 +1,1 @@
+from stoker.testing.conformance.count_census import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.exchange_claim import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.exchange_settle import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.find import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.keys import *  # noqa: F403

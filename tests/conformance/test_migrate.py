@@ -1,0 +1,1 @@
+from stoker.testing.conformance.migrate import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.pause import *  # noqa: F403

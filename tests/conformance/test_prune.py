@@ -1,0 +1,1 @@
+from stoker.testing.conformance.prune import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.recover import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.register_heartbeat import *  # noqa: F403

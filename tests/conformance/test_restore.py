@@ -1,0 +1,1 @@
+from stoker.testing.conformance.restore import *  # noqa: F403

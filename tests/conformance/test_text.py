@@ -1,0 +1,1 @@
+from stoker.testing.conformance.text import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.transitions import *  # noqa: F403
