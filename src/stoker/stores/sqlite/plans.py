@@ -123,21 +123,23 @@ class SqliteStore:
             alive, due, paused = reply.rows[0]
         due_in = None if due is None else max(0, due - now)
         claims: list[Claim] = []
-        if alive:
+        if alive and wants:
             closed = _names.decode(paused)
+            turns: list[str] = []
+            if any(want.queue is None for want in wants):
+                reply = yield self._ask("ready")
+                turns = [name for name in _names.decode(reply.rows[0][0]) if name not in closed]
             for want in wants:
                 room = min(want.limit, limit - len(claims))
                 if want.queue is None:
-                    claims += yield from self._claim_in_turns(worker, routing, closed, room, turn, now)
+                    claims += yield from self._claim_in_turns(worker, routing, turns, room, turn, now)
                 elif want.queue not in closed:
                     claims += yield from self._claim(worker, want.queue, routing, room, now)
         return Exchanged(claims, refused, due_in, bool(alive))
 
     def _claim_in_turns(
-        self, worker: str, routing: Routing, closed: list[str], room: int, turn: int, now: int
+        self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
     ) -> Steps[list[Claim]]:
-        reply = yield self._ask("ready")
-        names = [name for name in _names.decode(reply.rows[0][0]) if name not in closed]
         if not names:
             return []
         first = turn % len(names)
