@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
@@ -97,7 +97,7 @@ class Stoker:
     @overload
     def task(self, *, name: str | None = None, **options: Any) -> Declare: ...
     def task(self, fn: Any = None, *, name: str | None = None, **options: Any) -> Any:
-        """Declare a task: `@app.task`, or `@app.task(queue="mail", max_attempts=5, …)`.
+        """Declare a function as a task: `@app.task`, or `@app.task(queue="mail", max_attempts=5, …)`.
 
         Options: `name` (else module and function), `queue`, `priority` (-100 to 100, higher first), `max_attempts`
         (in all), `backoff` (`exponential(…)`, `fixed(…)`, seconds, or a function of the number of failures),
@@ -143,7 +143,10 @@ class Stoker:
         return hook
 
     def middleware(self, middleware: M) -> M:
-        """Put `async def middleware(run, next) -> Ending` around every attempt; the first declared is the outermost."""
+        """Put a function around every attempt: `async def around(run, next): return await next(run)`.
+
+        It gets and returns the attempt's `Ending`. The first one declared is the outermost.
+        """
         self.registry.middleware.append(middleware)
         return middleware
 
@@ -170,7 +173,7 @@ class Stoker:
         *,
         queues: Mapping[str, int | None] | Sequence[str] | None = None,
         concurrency: int | None = None,
-        tags: Sequence[str] | None = None,
+        tags: Iterable[str] | None = None,
         untagged: bool = False,
         lease: float | None = None,
         grace: float | None = None,

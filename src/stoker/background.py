@@ -10,6 +10,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from stoker.job import Inserted
 from stoker.worker.loop import WorkerLoop
@@ -30,7 +31,7 @@ class Background:
         self._worker: WorkerLoop | None = None
         self._pid = os.getpid()
 
-    def added(self, jobs: Sequence[Inserted]) -> None:  # noqa: ARG002 - it runs whatever there is
+    def added(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.added`."""
         if self._pid != os.getpid():  # the thread stayed in the parent
             self._lock, self._thread, self._pid = threading.Lock(), None, os.getpid()
@@ -51,10 +52,8 @@ class Background:
         if thread is None or self._pid != os.getpid():
             return
         if loop is not None and worker is not None and not loop.is_closed():
-            try:
+            with suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(worker.stop, grace)
-            except RuntimeError:
-                pass  # it has just ended
         self._grace = grace
         if thread is not threading.current_thread():
             thread.join()
@@ -72,6 +71,6 @@ class Background:
             watching.cancel()
 
     async def _watch(self, worker: WorkerLoop) -> None:
-        while threading.main_thread().is_alive():
+        while threading.main_thread().is_alive():  # noqa: ASYNC110 - a thread's end sets no event of ours
             await asyncio.sleep(_LOOK)
         worker.stop(self._grace)

@@ -51,8 +51,8 @@ class BoundTask(Generic[P, R, C]):
             all_args, all_kwargs = calls.with_context(args, kwargs, context)
             result: C = self.task.fn(*all_args, **all_kwargs)
             return result
-        result = self.task.fn(*args, **kwargs)
-        return result
+        plain: C = self.task.fn(*args, **kwargs)
+        return plain
 
     def using(self, *, connection: Any = None, **options: Any) -> BoundTask[P, R, C]:
         """The same task with other options, for some jobs: `resize.using(queue="slow", delay=60).enqueue(…)`.

@@ -38,7 +38,7 @@ def sleep(seconds: float) -> None:
 
 def chance() -> random.Random:
     """A source of randomness, seeded by the operating system."""
-    return random.Random()
+    return random.Random()  # noqa: S311 - for jitter and turns, not for secrets
 
 
 def to_datetime(instant: int) -> datetime:
@@ -74,6 +74,7 @@ class IdSource:
         self._pid = os.getpid()
 
     def __call__(self) -> str:
+        """One new id."""
         return self.take(1)[0]
 
     def take(self, count: int) -> list[str]:

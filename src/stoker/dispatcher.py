@@ -1,7 +1,7 @@
-"""The worker's decisions, without I/O, clock or asyncio: events go in, decisions come out.
+"""The worker's decisions, without I/O, clock or asyncio: events in, decisions out.
 
-The loop (`worker/loop.py`) tells what happened and does what it is told; there is no `if` about policy in it. Time is an
-argument: seconds on a clock that never steps back. So the whole behaviour is simulated in `tests/simulation`.
+The loop (`worker/loop.py`) tells what happened and does what it is told; there is no `if` about policy in it. Time is
+an argument: seconds on a clock that never steps back. So the whole behaviour is simulated in `tests/simulation`.
 
 Rules that it keeps, whatever happens:
 

@@ -272,7 +272,7 @@ class _Batcher:
         store, driver = self._connection
         try:
             answers = await driver.arun(store.insert([job for job, _ in batch]))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
             if len(batch) > 1 and not isinstance(error, StokerError):  # one of them is to blame; the others are not
                 for one in batch:
                     await self._insert([one])

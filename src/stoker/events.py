@@ -109,7 +109,7 @@ Sink = Callable[[Event], None]
 _log = logging.getLogger("stoker.worker")
 
 
-def log(event: Event) -> None:
+def log(event: Event) -> None:  # noqa: C901 - one line for each event
     """The sink that writes to the logger `stoker.worker`."""
     match event:
         case WorkerStarted(worker, place, tasks, concurrency):

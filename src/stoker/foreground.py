@@ -34,6 +34,7 @@ class LeapingClock:
         self._ahead = 0
 
     def __call__(self) -> int:
+        """The instant."""
         return clock.now() + self._ahead
 
     def leap(self, span: int) -> None:
@@ -55,12 +56,12 @@ class Foreground:
         self._surroundings = Surroundings(registry, emit)
         self._chance = clock.chance()
 
-    def added(self, jobs: Sequence[Inserted]) -> None:  # noqa: ARG002 - it runs whatever there is
+    def added(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.added`."""
         while (claim := self._next()) is not None:
             self._settle(claim, *self._run(claim))
 
-    async def aadded(self, jobs: Sequence[Inserted]) -> None:  # noqa: ARG002 - it runs whatever there is
+    async def aadded(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.aadded`."""
         while (claim := self._next()) is not None:
             self._settle(claim, *await self._arun(claim))

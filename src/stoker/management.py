@@ -37,7 +37,7 @@ class Jobs:
     `workflow`, `key`, `text` (in the arguments), `older_than` (seconds or a timedelta without any change).
 
     Verbs that change many return how many; with `dry_run=True` how many it would be.
-    """  # noqa: D205
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -101,10 +101,10 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class _Overrides(Struct):
-    timeout: int | None | msgspec.UnsetType = msgspec.UNSET
-    executor: Executor | None | msgspec.UnsetType = msgspec.UNSET
+    timeout: int | msgspec.UnsetType | None = msgspec.UNSET
+    executor: Executor | msgspec.UnsetType | None = msgspec.UNSET
     backoff: Exponential | Fixed | msgspec.UnsetType = msgspec.UNSET
-    retry_on: tuple[str, ...] | None | msgspec.UnsetType = msgspec.UNSET
+    retry_on: tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
     fail_on: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -90,7 +90,7 @@ def pump(plan: Plan[T], execute: Callable[[Statement], Reply]) -> T:
         while True:
             try:
                 reply = execute(statement)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the plan may answer to it
                 statement = steps.throw(error)
             else:
                 statement = steps.send(reply)
@@ -109,7 +109,7 @@ async def apump(plan: Plan[T], execute: Callable[[Statement], Awaitable[Reply]])
         while True:
             try:
                 reply = await execute(statement)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the plan may answer to it
                 statement = steps.throw(error)
             else:
                 statement = steps.send(reply)

@@ -47,7 +47,7 @@ class Fixed(Struct, frozen=True, tag="fixed"):
 
     pause: float
 
-    def seconds(self, failed: int, chance: random.Random) -> float:  # noqa: ARG002 - the shape of every backoff
+    def seconds(self, failed: int, chance: random.Random) -> float:
         """The pause, in seconds."""
         return self.pause
 
@@ -57,7 +57,7 @@ class Custom(Struct, frozen=True):
 
     rule: Callable[[int], float | timedelta]
 
-    def seconds(self, failed: int, chance: random.Random) -> float:  # noqa: ARG002 - the shape of every backoff
+    def seconds(self, failed: int, chance: random.Random) -> float:
         """What the rule says, not below zero."""
         pause = self.rule(failed)
         return max(0.0, pause.total_seconds() if isinstance(pause, timedelta) else float(pause))

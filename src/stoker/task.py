@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,8 @@ class Task:
                 f"task {self.name}: executor='process' needs a function at the top of a module, "
                 "because another process must be able to import it"
             )
-        try:
+        with suppress(NameError):  # a hint names what the module defines further down: looked up at the first call
             self.calls  # noqa: B018 - find mistakes where they are made
-        except NameError:
-            pass  # a hint names something that the module defines further down; it is looked up at the first call
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"

@@ -9,7 +9,6 @@ import itertools
 from stoker import clock
 from stoker.worker.attempt import TIMED_OUT, Attempt
 
-
 _SWEEP = 1000
 
 

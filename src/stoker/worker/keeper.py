@@ -26,6 +26,8 @@ PULSE = 0.25
 BLOCKED_AFTER = 1.0
 """seconds without a turn of the event loop that are reported"""
 PRUNE_BATCH = 500
+_FRAMES = 8
+"""of the stack of a blocked loop: the innermost, where the task's code is"""
 
 
 class Hearer(Protocol):
@@ -203,7 +205,7 @@ class Keeper:
         self._reported = True
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the only way to see another thread
         if frame is not None:
-            self._emit(LoopBlocked(blocked, "".join(traceback.format_stack(frame))))
+            self._emit(LoopBlocked(blocked, "".join(traceback.format_stack(frame)[-_FRAMES:])))
 
     def _tell(self, what: Callable[[], None]) -> None:
         assert self._loop is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
 from collections import deque
+from pathlib import Path
 
 from stoker.job import Died, Ending, Interrupted
 from stoker.worker.attempt import CANCELLED, LOST, STOPPING, TIMED_OUT, Attempt, Done
@@ -92,7 +92,7 @@ class _Child:
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         child = cls(process, reader, writer)
-        child._send(Hello([entry or os.getcwd() for entry in sys.path]))
+        child._send(Hello([entry or str(Path.cwd()) for entry in sys.path]))
         return child
 
     async def run(self, attempt: Attempt) -> Ending:

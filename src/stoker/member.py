@@ -1,0 +1,112 @@
+"""One worker process, from its app's name to its end: what `stoker worker` runs, and what a fleet runs several of.
+
+As a module it is a child of `fleet`: `python -m stoker.member TARGET OPTIONS LIFELINE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from stoker.errors import ConfigError, StokerError
+from stoker.target import load_app
+from stoker.worker.loop import WorkerLoop, WorkerOptions
+
+T = TypeVar("T")
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+FAILED: Final = 1
+USAGE: Final = 2
+
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds a thread may keep the interpreter to itself. With the usual 5 ms, the thread that talks to the store waits
+for the busy event loop at every step."""
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run on an event loop: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def run_member(target: str, options: WorkerOptions, lifeline: int | None = None) -> int:
+    """Run one worker in this process until it is stopped; the exit code. Says why it could not begin."""
+    try:
+        app = load_app(target)
+        given = {name: getattr(options, name) for name in options.__struct_fields__}
+        worker = app.worker(**given)
+        code = run_loop(serve(worker, lifeline))
+        app.close()
+    except ConfigError as error:
+        _say(str(error))
+        return USAGE
+    except StokerError as error:
+        _say(str(error))
+        return FAILED
+    return code
+
+
+async def serve(worker: WorkerLoop, lifeline: int | None = None) -> int:
+    """Run a worker until a signal stops it, or, where it has a lifeline, until its parent is gone.
+
+    The first signal begins the grace, the second ends it; either way everything goes back.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    loop = asyncio.get_running_loop()
+    signals = 0
+
+    def stop() -> None:
+        nonlocal signals
+        signals += 1
+        worker.stop(None if signals == 1 else 0.0)
+
+    def orphaned() -> None:
+        assert lifeline is not None
+        loop.remove_reader(lifeline)
+        stop()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    # In a fleet, Ctrl-C reaches every process of the terminal; the parent says what it means.
+    loop.add_signal_handler(signal.SIGINT, stop if lifeline is None else lambda: None)
+    if lifeline is not None:
+        loop.add_reader(lifeline, orphaned)
+    try:
+        await worker.serve()
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"stoker: {text}", file=sys.stderr, flush=True)  # noqa: T201 - there may be no logging yet
+
+
+def main() -> None:
+    """Run as a child of a fleet."""
+    target, options, lifeline = sys.argv[1:]
+    logging.basicConfig(
+        level=os.environ.get("STOKER_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(process)d %(levelname)s %(message)s",
+    )
+    code = run_member(target, msgspec.json.decode(options, type=WorkerOptions), int(lifeline))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a task that ignored the order to stop may still hold a thread
+
+
+if __name__ == "__main__":
+    main()
