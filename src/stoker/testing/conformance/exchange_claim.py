@@ -196,25 +196,23 @@ TAGGED = {"none": (), "a": ("a",), "b": ("b",), "ab": ("a", "b")}
 @pytest.mark.parametrize(
     ("tags", "untagged", "expected"),
     [
-        (None, False, {"none", "a", "b", "ab"}),
-        (None, True, {"none", "a", "b", "ab"}),
-        ({"a"}, False, {"a", "ab"}),
-        ({"a"}, True, {"none", "a", "ab"}),
-        ({"a", "b"}, False, {"a", "b", "ab"}),
-        ({"c"}, False, set()),
-        ({"c"}, True, {"none"}),
-        (set(), False, set()),
-        (set(), True, {"none"}),
-        ({"A", "a "}, False, set()),
+        (None, False, "none a b ab"),
+        (None, True, "none a b ab"),
+        (("a",), False, "a ab"),
+        (("a",), True, "none a ab"),
+        (("a", "b"), False, "a b ab"),
+        (("c",), False, ""),
+        (("c",), True, "none"),
+        ((), False, ""),
+        ((), True, "none"),
+        (("A", "a "), False, ""),
     ],
     ids=str,
 )
-def test_tags_route(rig: Rig, tags: set[str] | None, untagged: bool, expected: set[str]) -> None:
+def test_tags_route(rig: Rig, tags: tuple[str, ...] | None, untagged: bool, expected: str) -> None:
     made = {rig.enqueue(tags=tags): name for name, tags in TAGGED.items()}
     rig.hire()
-    claimed = rig.claim(tags=tags, untagged=untagged)
-    assert {made[id] for id in ids(claimed)} == expected
-    assert len(claimed) == len(expected)
+    assert [made[id] for id in ids(rig.claim(tags=tags, untagged=untagged))] == expected.split()
 
 
 def test_jobs_with_other_tags_do_not_hide_those_that_match(rig: Rig) -> None:

@@ -221,17 +221,16 @@ def test_a_stale_and_a_true_outcome_of_one_job_in_one_call(rig: Rig, first: int)
 
 
 @pytest.mark.parametrize("first", Verdict)
-@pytest.mark.parametrize("second", Verdict)
-def test_a_second_outcome_of_one_claim_is_refused(rig: Rig, first: Verdict, second: Verdict) -> None:
-    claim = rig.begin(max_attempts=9)
-    other = rig.begin()
-    answer = rig.settle(any_outcome(claim, first), any_outcome(claim, second, message="second"), completed(other))
-    assert answer == [claim.ref]
-    assert rig.read(claim.id).message is None
-    before = rig.records()
-    rig.advance(SECOND)
-    assert rig.settle(any_outcome(claim, second), worker="another") == [claim.ref]
-    assert rig.records() == before
+def test_a_second_outcome_of_one_claim_is_refused(rig: Rig, first: Verdict) -> None:
+    for second in Verdict:
+        claim, other = rig.begin(queue=f"to be {second}", max_attempts=9), rig.begin()
+        answer = rig.settle(any_outcome(claim, first), any_outcome(claim, second, message="late"), completed(other))
+        assert answer == [claim.ref]
+        assert rig.read(claim.id).message is None
+        before = rig.records()
+        rig.advance(SECOND)
+        assert rig.settle(any_outcome(claim, second), worker="another") == [claim.ref]
+        assert rig.records() == before
 
 
 @pytest.mark.parametrize("kind", Verdict)
