@@ -23,7 +23,10 @@ class Connection(NamedTuple):
 
 def connect(url: str) -> Connection:
     """The store and driver that a URL names. Opens nothing. Raises `ConfigError` that says what the URL should be."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"{url!r} is not a URL: {error}") from None
     match parts.scheme:
         case "memory":
             if url != "memory://":
@@ -46,6 +49,8 @@ def _sqlite(url: str) -> Connection:
         raise ConfigError(
             f"{url}: name the file: sqlite:///jobs.db, or sqlite:////var/lib/jobs.db for an absolute path"
         )
+    if parts.fragment:
+        raise ConfigError(f"{url}: a URL ends at its #; write %23 for a # in the name")
     if path == "/:memory:":
         raise ConfigError("several connections cannot share a SQLite database in memory: use memory:// instead")
     options: dict[str, Any] = {}

@@ -7,6 +7,7 @@ and what to do about it. `Retry`, `Snooze` and `Cancel` are not errors: a task r
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 
 class StokerError(Exception):
@@ -92,10 +93,14 @@ class RemoteTraceback(Exception):
         super().__init__("\n" + text)
 
 
+LONGEST: Final = 3.2e9
+"""Seconds, a century: no pause is longer, so that every due time is one that a calendar knows."""
+
+
 def _seconds(value: float | timedelta, name: str) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if not 0 <= seconds < float("inf"):
-        raise InvalidOption(f"{name} must be zero or more seconds (or a timedelta), not {value!r}")
+    if not 0 <= seconds <= LONGEST:
+        raise InvalidOption(f"{name} must be zero or more seconds (or a timedelta), up to a century, not {value!r}")
     return seconds
 
 

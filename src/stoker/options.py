@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from stoker.clock import SECOND, to_instant, to_span
 from stoker.codec import encode
-from stoker.errors import InvalidArguments, InvalidOption
+from stoker.errors import LONGEST, InvalidArguments, InvalidOption
 from stoker.retry import Custom, Exponential, Fixed, Policy, as_backoff, type_name
 
 Executor = Literal["loop", "thread", "process"]
@@ -118,7 +118,7 @@ _overrides = msgspec.json.Decoder(_Overrides)
 
 def _span(name: str, value: Any) -> int:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 3.2e9:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST:
         raise InvalidOption(f"{name} must be zero or more seconds (or a timedelta), not {value!r}")
     return to_span(seconds)
 
@@ -187,6 +187,8 @@ def _executor(name: str, value: Any) -> Executor | None:
 
 
 def _types(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, type | Iterable):
+        raise InvalidOption(f"{name} takes exception types, not {value!r}")
     kinds = (value,) if isinstance(value, type) else tuple(value)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):

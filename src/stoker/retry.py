@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from stoker.clock import SECOND, to_span
-from stoker.errors import InvalidOption
+from stoker.errors import LONGEST, InvalidOption
 from stoker.job import (
     AskedCancel,
     AskedRetry,
@@ -58,9 +58,10 @@ class Custom(Struct, frozen=True):
     rule: Callable[[int], float | timedelta]
 
     def seconds(self, failed: int, chance: random.Random) -> float:
-        """What the rule says, not below zero."""
+        """What the rule says, not below zero nor beyond a century."""
         pause = self.rule(failed)
-        return max(0.0, pause.total_seconds() if isinstance(pause, timedelta) else float(pause))
+        seconds = pause.total_seconds() if isinstance(pause, timedelta) else float(pause)
+        return min(LONGEST, max(0.0, seconds))
 
 
 Backoff = Exponential | Fixed | Custom
@@ -68,14 +69,14 @@ Backoff = Exponential | Fixed | Custom
 
 def exponential(base: float = 1, cap: float = 3600, jitter: bool = True) -> Exponential:
     """Pauses of base, 2·base, 4·base, … seconds, at most cap; with jitter each is between its half and its whole."""
-    if base < 0 or cap < 0:
+    if not (0 <= base <= LONGEST and 0 <= cap <= LONGEST):
         raise InvalidOption(f"exponential() takes seconds of zero or more, not base={base!r}, cap={cap!r}")
     return Exponential(float(base), float(cap), jitter)
 
 
 def fixed(seconds: float) -> Fixed:
     """The same pause, in seconds, after every failed attempt."""
-    if seconds < 0:
+    if not 0 <= seconds <= LONGEST:
         raise InvalidOption(f"fixed() takes seconds of zero or more, not {seconds!r}")
     return Fixed(float(seconds))
 
