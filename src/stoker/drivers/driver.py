@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from stoker.plan import Plan
 
@@ -12,6 +14,15 @@ T = TypeVar("T")
 
 Hint = Callable[[], None]
 """Called when there may be work: a hint that may come late, twice, or not at all. Never blocks, never raises."""
+
+
+class Finding(Struct, frozen=True):
+    """What an examination found out about one thing."""
+
+    subject: str
+    detail: str
+    advice: str | None = None
+    """what to do about it; None: nothing is wrong"""
 
 
 class Driver(Protocol):
@@ -45,6 +56,17 @@ class Driver(Protocol):
 
     def recognise(self) -> Plan[None]:
         """A plan that raises `ConfigError` on a connection to another place than this driver's."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is anything at the place. False: the first plan makes it. Opens nothing."""
+        ...
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at the place itself (versions, access, damage, room) and change nothing.
+
+        What is wrong is a finding, never an exception. May take seconds on a large store.
+        """
         ...
 
     def sibling(self) -> Driver:

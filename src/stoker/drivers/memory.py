@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from stoker.drivers.driver import Hint
+from stoker.drivers.driver import Finding, Hint
 from stoker.errors import ConfigError
 from stoker.plan import Plan, Reply, Statement, pump
 
@@ -51,6 +51,15 @@ class MemoryDriver:
     def recognise(self) -> Plan[None]:
         """See `Driver.recognise`: nobody else can have a connection to memory."""
         raise ConfigError("the memory store has no connections to share")
+
+    def exists(self) -> bool:
+        """See `Driver.exists`."""
+        return True
+
+    def examine(self) -> Sequence[Finding]:
+        """See `Driver.examine`."""
+        advice = "if jobs must outlive this process, or others must see them, use sqlite:///jobs.db"
+        return [Finding("store", self.durability, advice)]
 
     def sibling(self) -> MemoryDriver:
         """See `Driver.sibling`: memory has no connections, so it is this one."""

@@ -12,12 +12,13 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from stoker import clock
 from stoker.drivers.aside import Aside, Errand
-from stoker.drivers.driver import Hint
+from stoker.drivers.driver import Finding, Hint
+from stoker.drivers.sqlite_health import examine
 from stoker.errors import AppClosed, ConfigError, StokerError, StoreBroken, StoreUnavailable
 from stoker.plan import Plan, Reply, Statement, Steps, pump
 
@@ -116,6 +117,14 @@ class SqliteDriver:
                 )
 
         return Plan(steps, name="recognise", writes=False, wakes=False)
+
+    def exists(self) -> bool:
+        """See `Driver.exists`."""
+        return os.path.exists(self._path)  # noqa: PTH110 - the path is a text everywhere here
+
+    def examine(self) -> Sequence[Finding]:
+        """See `Driver.examine`."""
+        return examine(self._path)
 
     def sibling(self) -> SqliteDriver:
         """See `Driver.sibling`."""
