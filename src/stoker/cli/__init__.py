@@ -1,0 +1,1 @@
+"""The command line. A surface: it may import everything, and nothing imports it."""
