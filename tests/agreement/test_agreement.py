@@ -1,0 +1,290 @@
+"""Every store in lockstep with the memory store, through all verbs, on one clock that may stand still or step back.
+
+`pytest tests/agreement --hypothesis-profile=deep` looks for longer.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
+
+from agreement.lockstep import EVERYTHING, Pair
+from stoker.clock import SECOND, IdSource
+from stoker.job import Failure, NewJob, State, Verdict
+from stoker.store import Action, Change, Facet, Filter, Page, Routing, Want, Worker
+
+LEASE = 15 * SECOND
+
+
+def some(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+def few(element: st.SearchStrategy[Any], most: int = 4) -> st.SearchStrategy[list[Any]]:
+    return st.lists(element, max_size=most)
+
+
+picks = st.integers(0, 50)
+"""Which of the things so far, counted from the newest."""
+
+workers = some("w1", "w2", "w3", "stranger")
+queues = some("a", "b", "ü")
+tasks = some("t1", "t2", "t3")
+tags = some("x", "y", "z'%")
+owners = some(None, "u1", "u'2")
+keys = some(None, None, "k1", "k2", 'k"3')
+payloads = some("[[],{}]", '[["Needle"],{}]', '[["100%_"],{"ü":[1.5,null]}]')
+limits = st.integers(0, 4)
+spans = some(0, 0, 1, SECOND, LEASE, 60 * SECOND)
+
+facts = st.fixed_dictionaries(
+    {
+        "task": tasks,
+        "payload": payloads,
+        "queue": queues,
+        "priority": some(0, 0, 1, -1, 100),
+        "delay": spans,
+        "max_attempts": st.integers(1, 3),
+        "max_crashes": st.integers(1, 3),
+        "keep_for": spans,
+        "owner": owners,
+        "key": keys,
+        "tags": few(tags, 2).map(tuple),
+        "workflow": some(None, "flow"),
+        "schedule": some(None, "nightly"),
+        "meta": some(None, '{"m":1}'),
+        "overrides": some(None, '{"timeout":5}'),
+    }
+)
+words = st.tuples(some(None, None, 0.0, 0.25, 1.0), some(None, None, "", "half"), some(None, None, "[1]", '"p"'))
+failures = some(None, ("ValueError", "no"), ("E", "two\nlines"), ("E", ""))
+outcomes = st.fixed_dictionaries(
+    {
+        "verdict": st.sampled_from(Verdict),
+        "result": some(None, "1", '{"r":"ü"}'),
+        "delay": spans,
+        "failure": failures.map(lambda f: f and Failure(attempt=7, type=f[0], message=f[1], traceback="t")),
+        "reason": some(None, "", "because"),
+    }
+)
+filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "ids": few(picks, 3),
+        "states": few(st.sampled_from(State), 3).map(tuple),
+        "queue": queues,
+        "task": tasks,
+        "tag": tags,
+        "owner": some("u1", "u'2", "nobody"),
+        "workflow": some("flow", "%"),
+        "key": some("k1", 'k"3'),
+        "text": some("needle", "%", "_", "ü", "", "'"),
+        "idle_for": spans,
+    },
+)
+routings = st.builds(
+    Routing,
+    tasks=some(frozenset({"t1", "t2", "t3"}), frozenset({"t1"}), frozenset({"t2", "t3"}), frozenset()),
+    tags=some(None, None, frozenset({"x"}), frozenset({"x", "z'%"}), frozenset()),
+    untagged=st.booleans(),
+)
+wants = few(st.builds(Want, some(None, None, "a", "b", "ü"), limits), 3)
+
+
+class Agreement(RuleBasedStateMachine):
+    """Answers are compared at every step, and so are all the records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.pair = Pair(f"{self.folder.name}/jobs.db")
+        self.new_id = IdSource(lambda: self.pair.now)
+        self.ids: list[str] = []
+        self.dumped: list[Any] = []
+        self.moves = 0
+        """how many moves of the table the last step may have made of one job"""
+
+    def teardown(self) -> None:
+        self.pair.compare_census()
+        self.pair.close()
+        self.folder.cleanup()
+
+    @initialize()
+    def hire_some(self) -> None:
+        for worker in ("w1", "w2"):
+            self.register(worker, 10 * LEASE, 1)
+
+    # --- a job's life -----------------------------------------------------------------------------------------------
+
+    @rule(jobs=st.lists(st.tuples(st.none() | picks, facts, st.none() | st.integers(-5, 5), few(picks, 1)), max_size=6))
+    def insert(self, jobs: list[Any]) -> None:
+        made: dict[str, NewJob] = {}
+        batch = []
+        for pick, job, when, parents in jobs:
+            id = self.new_id() if pick is None or not self.ids else self.known(pick)
+            run_at = None if when is None else self.pair.now + when * SECOND
+            if id not in made:  # the same id twice in a call means the same request
+                made[id] = NewJob(id=id, run_at=run_at, parents=tuple(map(self.known, parents)), **job)
+            batch.append(made[id])
+        self.moves = 0
+        self.pair.ask(lambda store: store.insert(batch))
+        self.ids += [id for id in made if id not in self.ids]
+
+    @rule(
+        worker=workers,
+        settled=few(st.tuples(picks, outcomes, words)),
+        wants=wants,
+        routing=routings,
+        limit=st.integers(0, 8),
+        turn=st.integers(0, 5),
+    )
+    def exchange(
+        self, worker: str, settled: list[Any], wants: list[Want], routing: Routing, limit: int, turn: int
+    ) -> None:
+        named = [
+            (claim, told | dict(zip(("progress", "message", "checkpoint"), words, strict=True)))
+            for claim, (_, told, words) in zip(self.past_claims(settled), settled, strict=False)
+        ]
+        self.moves = 3  # given back, due again and claimed
+        self.pair.exchange(worker, named, wants, routing, limit, turn)
+
+    @rule(worker=workers, turn=st.integers(0, 5), limit=st.integers(1, 8))
+    def claim(self, worker: str, turn: int, limit: int) -> None:
+        routing = Routing(tasks=frozenset({"t1", "t2", "t3"}))
+        self.moves = 2
+        self.pair.exchange(worker, [], [Want(None, limit)], routing, limit, turn)
+
+    @precondition(lambda self: self.pair.claims)
+    @rule(settled=st.lists(st.tuples(st.integers(0, 5), outcomes, words), min_size=1, max_size=5))
+    def settle(self, settled: list[Any]) -> None:
+        self.exchange("w1", settled, [], Routing(tasks=frozenset()), 0, 0)
+
+    # --- workers ----------------------------------------------------------------------------------------------------
+
+    @rule(worker=workers, lease=some(LEASE, 10 * LEASE, 1), concurrency=st.integers(1, 3))
+    def register(self, worker: str, lease: int, concurrency: int) -> None:
+        facts = Worker(id=worker, host="höst", pid=1, version="1", tags=("x",), concurrency=concurrency)
+        self.moves = 0
+        self.pair.ask(lambda store: store.register(facts, lease))
+
+    @rule(worker=workers, reports=few(st.tuples(picks, words)), lease=some(None, LEASE, 10 * LEASE))
+    def heartbeat(self, worker: str, reports: list[Any], lease: int | None) -> None:
+        told = [(claim, words) for claim, (_, words) in zip(self.past_claims(reports), reports, strict=False)]
+        self.moves = 0
+        self.pair.heartbeat(worker, told, lease)
+
+    @rule(worker=workers)
+    def hear(self, worker: str) -> None:
+        self.moves = 0
+        self.pair.hear(worker)
+
+    @rule(worker=workers)
+    def retire(self, worker: str) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.retire(worker))
+
+    @rule(limit=some(0, 1, 2, 1000))
+    def recover(self, limit: int) -> None:
+        self.moves = 1
+        self.pair.ask(lambda store: store.recover(limit))
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    @rule(limit=some(0, 1, 2, 1000))
+    def prune(self, limit: int) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.prune(limit))
+
+    @rule(
+        action=st.sampled_from(Action),
+        which=filters,
+        reason=some(None, "", "person"),
+        priority=some(0, 5, -5),
+        limit=some(None, None, 0, 1, 2),
+    )
+    def amend(
+        self, action: Action, which: dict[str, Any], reason: str | None, priority: int, limit: int | None
+    ) -> None:
+        chosen = self.filter(which)
+        change = Change(action, reason=reason, priority=priority)
+        expected = self.pair.ask(lambda store: store.eligible(chosen, change))
+        self.moves = 1
+        if limit and action is Action.RETRY:  # which of twins a limited call takes is the store's; the end is not
+            self.retry_in_steps(chosen, change, limit, expected)
+            return
+        changed = self.pair.ask(lambda store: store.amend(chosen, change, limit))
+        assert changed == (expected if limit is None else min(expected, limit))
+
+    def retry_in_steps(self, chosen: Filter, change: Change, limit: int, expected: int) -> None:
+        frozen = Filter(ids=tuple(job.id for job in self.pair.ask(lambda store: store.find(chosen, EVERYTHING))))
+        for side in (self.pair.oracle, self.pair.other):
+            total = 0
+            while (changed := side.run(side.store.amend(frozen, change, limit))) > 0:
+                assert changed <= limit
+                total += changed
+            assert total == expected
+
+    @rule(queue=queues, paused=st.booleans())
+    def pause(self, queue: str, paused: bool) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.pause(queue, paused))
+
+    @rule(which=filters, forgotten=st.booleans(), deleted=st.booleans())
+    def dump(self, which: dict[str, Any], forgotten: bool, deleted: bool) -> None:
+        chosen = self.filter(which)
+        jobs = self.pair.ask(lambda store: store.find(chosen, Page(limit=5)))
+        self.dumped = [replace(job, worker=None) if forgotten else job for job in jobs] + self.dumped[:5]
+        if deleted:
+            named = Filter(ids=tuple(job.id for job in jobs))
+            self.pair.ask(lambda store: store.amend(named, Change(Action.DELETE)))
+        self.moves = 0
+
+    @rule(picked=few(picks, 5))
+    def restore(self, picked: list[int]) -> None:
+        jobs = [self.dumped[pick % len(self.dumped)] for pick in picked if self.dumped]
+        self.moves = 0
+        self.pair.ask(lambda store: store.restore(jobs))
+
+    # --- readers and time -------------------------------------------------------------------------------------------
+
+    @rule(which=filters, limit=limits, before=st.none() | picks, by=st.sampled_from(Facet))
+    def read(self, which: dict[str, Any], limit: int, before: int | None, by: Facet) -> None:
+        chosen = self.filter(which)
+        page = Page(limit, None if before is None else self.known(before))
+        self.moves = 0
+        self.pair.ask(lambda store: store.find(chosen, page))
+        self.pair.ask(lambda store: store.count(chosen, by))
+        self.pair.compare_census()
+
+    @rule(span=some(1, SECOND, 5 * SECOND, LEASE - 1, LEASE, 60 * SECOND, -SECOND))
+    def pass_time(self, span: int) -> None:
+        self.moves = 0
+        self.pair.now += span
+
+    @invariant()
+    def same_records(self) -> None:
+        self.pair.compare(self.moves)
+
+    # --- what came before -------------------------------------------------------------------------------------------
+
+    def known(self, pick: int) -> str:
+        return self.ids[-1 - pick % len(self.ids)] if self.ids else "nobody"
+
+    def past_claims(self, picked: list[Any]) -> list[Any]:
+        """Claims that ever were, the newest more often: most are held, some are stale, some come twice."""
+        past = self.pair.claims
+        return [past[-1 - pick % len(past)] for pick, *_ in picked] if past else []
+
+    def filter(self, which: dict[str, Any]) -> Filter:
+        if "ids" in which:
+            which = which | {"ids": tuple(map(self.known, which["ids"]))}
+        return Filter(**which)
+
+
+TestAgreement = Agreement.TestCase
+TestAgreement.settings = settings()
