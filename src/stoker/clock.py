@@ -10,6 +10,7 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -67,11 +68,17 @@ class IdSource:
 
     def __init__(self, clock: Clock = now) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._last = 0
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            begin = weakref.WeakMethod(self._begin)
+            os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+
+    def _begin(self) -> None:
+        # A forked child must not repeat its parent's noise, nor wait for a lock whose holder stayed with the parent.
+        self._lock = threading.Lock()
         self._noise = b""
         self._used = 0
-        self._pid = os.getpid()
 
     def __call__(self) -> str:
         """One new id."""
@@ -80,8 +87,6 @@ class IdSource:
     def take(self, count: int) -> list[str]:
         """That many new ids, in growing order."""
         with self._lock:
-            if self._pid != os.getpid():  # a forked child must not repeat its parent's noise
-                self._noise, self._used, self._pid = b"", 0, os.getpid()
             return [self._next() for _ in range(count)]
 
     def _next(self) -> str:
