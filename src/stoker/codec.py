@@ -9,8 +9,9 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from math import isfinite
 from pathlib import PurePath
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -21,7 +22,9 @@ from stoker.errors import InvalidArguments, PayloadTooLarge, TaskError
 MAX_PAYLOAD: Final = 1024 * 1024
 """Bytes of JSON that arguments, or a result, may take."""
 
-_PLAIN = (str, int, float, bool, type(None), list, tuple, dict)
+_PLAIN: Final = (str, int, float, bool, type(None), list, tuple, dict)
+_LOOSE: Final = (Any, list, dict, list[Any], dict[str, Any])
+"""Hints under which a value comes back as plain JSON."""
 _NO_JSON = (TypeError, ValueError, OverflowError, RecursionError)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$\[(?P<part>[01])\](?P<path>[^`]*)`)?$", re.DOTALL)
 
@@ -52,9 +55,42 @@ _encoder = msgspec.json.Encoder(enc_hook=_to_builtin, decimal_format="string")
 def encode(value: Any) -> str:
     """The value as JSON. Raises `InvalidArguments` that names the type that has none."""
     try:
-        return _encoder.encode(value).decode()
+        return _json(value).decode()
     except _NO_JSON as error:
         raise InvalidArguments(str(error)) from error
+
+
+def _json(value: Any) -> bytes:
+    """The value as JSON. Raises one of `_NO_JSON`; also for NaN and infinities, which msgspec would write as null."""
+    data = _encoder.encode(value)
+    if b"null" in data:
+        _check_finite(msgspec.to_builtins(value, enc_hook=_to_builtin))
+    return data
+
+
+def _check_finite(value: Any) -> None:
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{value} has no JSON form")
+    elif isinstance(value, dict):
+        for inner in value.values():
+            _check_finite(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_finite(inner)
+
+
+def _foreign(value: Any) -> str | None:
+    """The name of a type in the value that plain JSON would change; a tuple may become a list."""
+    if not isinstance(value, _PLAIN) or isinstance(value, Enum):
+        return type(value).__qualname__
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            return "dict whose keys are not texts"
+        return next((found for inner in value.values() if (found := _foreign(inner))), None)
+    if isinstance(value, list | tuple):
+        return next((found for inner in value if (found := _foreign(inner))), None)
+    return None
 
 
 class ResultCodec:
@@ -68,7 +104,7 @@ class ResultCodec:
         """The result as JSON text. Raises `InvalidArguments` or `PayloadTooLarge`."""
         if value is None:
             return "null"
-        data = _encoder.encode(value)
+        data = _json(value)
         if len(data) > MAX_PAYLOAD:
             raise PayloadTooLarge(
                 f"the result takes {len(data):,} bytes as JSON; the limit is {MAX_PAYLOAD:,}. "
@@ -119,11 +155,14 @@ class CallCodec:
 
     def _build(self, parameters: Sequence[inspect.Parameter]) -> None:
         kinds = inspect.Parameter
+        for parameter in parameters:
+            if parameter.name.startswith("__"):
+                raise TaskError(f"task {self._name}: a parameter's name cannot begin with __: {parameter.name}")
         positional = [p for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
         by_name = [p for p in parameters if p.kind in (kinds.KEYWORD_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
         self._names = [p.name for p in positional]
         self._types = {p.name: p.annotation for p in parameters}
-        self._untyped = any(p.annotation is Any for p in parameters)
+        self._loose = {p.name for p in parameters if p.annotation in _LOOSE}
         self._required = sum(p.default is kinds.empty for p in positional)
         self._needs_names = any(p.kind is kinds.KEYWORD_ONLY and p.default is kinds.empty for p in parameters)
         self._rest = next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), None)
@@ -138,7 +177,8 @@ class CallCodec:
             call = msgspec.defstruct("call", [("args", args), ("kwargs", kwargs)], array_like=True)
             self._decoder = msgspec.json.Decoder(call, dec_hook=_from_builtin)
         except TypeError as error:
-            raise TaskError(f"task {self._name}: a parameter's type cannot travel as JSON: {error}") from error
+            what = str(error).replace(" | msgspec.UnsetType", "")
+            raise TaskError(f"task {self._name}: a parameter's type cannot travel as JSON: {what}") from error
 
     def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """The call as JSON text, once it is known that it fits the function and comes back as its hints say.
@@ -150,12 +190,12 @@ class CallCodec:
                 self._visible.bind(*args, **kwargs)
             except TypeError as error:
                 raise InvalidArguments(f"{self._name}(): {error}; it takes {self._visible}") from None
-        if self._untyped:
-            self._check_untyped(args, kwargs)
         try:
-            data = _encoder.encode((args, kwargs))
+            data = _json((args, kwargs))
         except _NO_JSON as error:
             raise self._unserialisable(args, kwargs, error) from error
+        if self._loose:
+            self._check_loose(args, kwargs)
         if len(data) > MAX_PAYLOAD:
             raise PayloadTooLarge(
                 f"the arguments of {self._name}() take {len(data):,} bytes as JSON; the limit is {MAX_PAYLOAD:,}. "
@@ -198,36 +238,36 @@ class CallCodec:
         all_args, all_kwargs = msgspec.json.decode(payload)
         if self._rest is not None:
             more = all_args[len(self._names) :]
-            args = (*args, *(self._convert(value, self._rest) for value in more))
+            args = (*args, *(self._convert(value, self._rest, self._rest) for value in more))
         if self._rest_by_name is not None:
-            for key in all_kwargs.keys() - kwargs.keys():
-                kwargs[key] = self._convert(all_kwargs[key], self._rest_by_name)
+            for key in all_kwargs:
+                if key not in kwargs:
+                    kwargs[key] = self._convert(all_kwargs[key], self._rest_by_name, key)
         return args, kwargs
 
-    def _convert(self, value: Any, name: str) -> Any:
+    def _convert(self, value: Any, parameter: str, name: str) -> Any:
         try:
-            return msgspec.convert(value, self._types[name], dec_hook=_from_builtin, str_keys=True)
+            return msgspec.convert(value, self._types[parameter], dec_hook=_from_builtin, str_keys=True)
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{self._name}() argument {name!r}: {error}") from error
+            what = str(error)
+            raise InvalidArguments(f"{self._name}() argument {name!r}: {what[:1].lower()}{what[1:]}") from error
 
-    def _check_untyped(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Without a hint a value comes back as plain JSON: refuse those that would silently change their type."""
-        named = [*zip(self._names, args, strict=False), *((key, value) for key, value in kwargs.items())]
-        named += [(self._rest or "", value) for value in args[len(self._names) :]]
-        for name, value in named:
-            hint = self._types.get(name, self._types.get(self._rest_by_name or "", Any))
-            if hint is Any and (not isinstance(value, _PLAIN) or isinstance(value, Enum)):
-                kind = type(value).__qualname__
+    def _check_loose(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse values that would silently change their type, because no hint says what they are."""
+        rest = [self._rest or ""] * max(0, len(args) - len(self._names))
+        for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
+            known = name if name in self._types else self._rest_by_name
+            if known in self._loose and (kind := _foreign(value)):
                 raise InvalidArguments(
-                    f"{self._name}() argument {name!r} has no type hint, so a {kind} would not arrive as a {kind}; "
-                    f"annotate the parameter, or pass a JSON value"
+                    f"{self._name}() argument {name!r}: no type hint says that it holds a {kind}, so it would not "
+                    "arrive as one; annotate the parameter, or pass JSON values"
                 )
 
     def _unserialisable(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> InvalidArguments:
         rest = [self._rest or "?"] * max(0, len(args) - len(self._names))
         for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
             try:
-                _encoder.encode(value)
+                _json(value)
             except _NO_JSON as cause:
                 return InvalidArguments(
                     f"{self._name}() argument {name!r}: {cause}; pass a JSON value, a dataclass, a msgspec Struct, "
@@ -253,7 +293,9 @@ class CallCodec:
 
 
 def _is_context(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, Context)
+    """`Context`, or `Context | None`, which a plain function may want."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)] or [hint]
+    return len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], Context)
 
 
 def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
