@@ -26,6 +26,13 @@ class Statement(NamedTuple):
     """run once for each of `params`"""
 
 
+class Violation(Exception):
+    """A constraint of the database refused a statement; the statement did nothing, the transaction goes on.
+
+    Drivers raise it into the plan, whatever their library calls it.
+    """
+
+
 class Reply(NamedTuple):
     """The answer to one statement."""
 

@@ -20,7 +20,7 @@ from stoker.drivers.aside import Aside, Errand
 from stoker.drivers.driver import Finding, Hint
 from stoker.drivers.sqlite_health import examine
 from stoker.errors import AppClosed, ConfigError, StokerError, StoreBroken, StoreUnavailable
-from stoker.plan import Plan, Reply, Statement, Steps, pump
+from stoker.plan import Plan, Reply, Statement, Steps, Violation, pump
 
 T = TypeVar("T")
 
@@ -370,10 +370,11 @@ def _run_ticket(connection: sqlite3.Connection, ticket: _Ticket[Any], *, alone: 
 
 
 def _execute(connection: sqlite3.Connection, statement: Statement) -> Reply:
-    if statement.many:
-        cursor = connection.executemany(statement.text, statement.params)
-    else:
-        cursor = connection.execute(statement.text, statement.params)
+    run = connection.executemany if statement.many else connection.execute
+    try:
+        cursor = run(statement.text, statement.params)
+    except sqlite3.IntegrityError as error:
+        raise Violation(str(error)) from error
     return Reply(cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
 

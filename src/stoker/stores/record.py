@@ -5,13 +5,19 @@ Instants and spans are integers, documents are JSON text: what a database holds,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from stoker.clock import SECOND, to_datetime, to_instant, to_span
 from stoker.job import FINAL, Failure, Job, NewJob, State
+
+CODES: Final[Mapping[State, int]] = {state: number for number, state in enumerate(State)}
+"""States as databases hold them. New ones go to the end: a number is for ever."""
+
+STATES: Final = tuple(State)
+"""The reverse of `CODES`."""
 
 
 class Record(msgspec.Struct):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stoker.job import State
+from stoker.job import LIVE, State
 from stoker.store import Action, Change, Filter
-from stoker.stores.record import to_json
+from stoker.stores.record import CODES, to_json
 
 _CONDITIONS = {
     "queue": "queue = :queue",
@@ -18,17 +18,30 @@ _CONDITIONS = {
     "text": "instr(lower(payload), lower(:text)) > 0",
 }
 
-_DEAD = "coalesce(worker, '') NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)"
+_DEAD = "coalesce(worker, 0) NOT IN (SELECT ref FROM stoker_workers WHERE lease_until > :now)"
+
+
+def _state_in(*states: State) -> str:
+    # Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
+    codes = sorted({CODES[State(state)] for state in states})
+    if len(codes) == 1:
+        return f"state = {codes[0]}"
+    return f"state IN ({', '.join(map(str, codes))})"
+
+
+_STARTABLE = _state_in(State.WAITING, State.SCHEDULED, State.QUEUED)
+_ENDED_BADLY = _state_in(State.FAILED, State.CANCELLED)
+_PROCESSING = _state_in(State.PROCESSING)
 
 _OPEN = {
-    Action.CANCEL: "state IN ('waiting', 'scheduled', 'queued', 'processing') AND cancelling IS NULL",
+    Action.CANCEL: f"{_state_in(*LIVE)} AND cancelling IS NULL",
     Action.RETRY: (
-        "state IN ('failed', 'cancelled') AND (key IS NULL OR NOT EXISTS (SELECT 1 FROM stoker_jobs AS twin "
-        "WHERE twin.key = stoker_jobs.key AND twin.state IN ('waiting', 'scheduled', 'queued', 'processing')))"
+        f"{_ENDED_BADLY} AND (key IS NULL OR NOT EXISTS (SELECT 1 FROM stoker_jobs AS twin "
+        f"WHERE twin.key = stoker_jobs.key AND twin.{_state_in(*LIVE)}))"
     ),
-    Action.REQUEUE: f"state = 'processing' AND {_DEAD}",
-    Action.PRIORITISE: "state IN ('waiting', 'scheduled', 'queued') AND priority <> :priority",
-    Action.DELETE: f"(state <> 'processing' OR {_DEAD})",
+    Action.REQUEUE: f"{_PROCESSING} AND {_DEAD}",
+    Action.PRIORITISE: f"{_STARTABLE} AND priority <> :priority",
+    Action.DELETE: f"(NOT {_PROCESSING} OR {_DEAD})",
 }
 
 
@@ -40,7 +53,7 @@ def matching(which: Filter, now: int) -> tuple[str, dict[str, Any]]:
         conditions.append("id IN (SELECT value FROM json_each(:ids))")
         params["ids"] = to_json(which.ids)
     if which.states is not None:
-        conditions.append(_state_in(which.states))
+        conditions.append(_state_in(*which.states) if which.states else "0")
     if which.idle_for is not None:
         conditions.append("updated_at <= :idle_since")
         params["idle_since"] = now - which.idle_for
@@ -53,13 +66,3 @@ def open_to(change: Change, now: int) -> tuple[str, dict[str, Any]]:
     if change.action is Action.PRIORITISE:
         params["priority"] = change.priority
     return _OPEN[change.action], params
-
-
-def _state_in(states: tuple[State, ...]) -> str:
-    # Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
-    names = sorted({State(state).value for state in states})
-    if not names:
-        return "0"
-    if len(names) == 1:
-        return f"state = '{names[0]}'"
-    return "state IN ({})".format(", ".join(f"'{name}'" for name in names))

@@ -6,7 +6,6 @@ its own. Statements stand in `statements.sql`.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -16,7 +15,7 @@ import msgspec
 from stoker.clock import SECOND, Clock, now
 from stoker.errors import StoreBroken
 from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
-from stoker.plan import Statement, Steps, reading, waking, writing
+from stoker.plan import Statement, Steps, Violation, reading, waking, writing
 from stoker.store import (
     Action,
     Census,
@@ -33,13 +32,28 @@ from stoker.store import (
     Want,
     Worker,
 )
-from stoker.stores.record import COLUMNS, Record, entry, first_place, from_job, list_of, strings, to_job, to_json
+from stoker.stores.record import (
+    CODES,
+    COLUMNS,
+    STATES,
+    Record,
+    entry,
+    first_place,
+    from_job,
+    list_of,
+    strings,
+    to_job,
+    to_json,
+)
 from stoker.stores.sqlite.filters import matching, open_to
 from stoker.stores.statements import load_migrations, load_statements, split_statements
 
 _PACKAGE: Final = "stoker.stores.sqlite"
 _SIZES: Final = (64, 16, 4, 1)
 """Rows of one INSERT."""
+_REMEMBERED: Final = 90 * 24 * 3600 * SECOND
+"""How long the name of a worker that is gone is kept for the records of its jobs."""
+_STATE: Final = COLUMNS.index("state")
 
 _claims = msgspec.json.Decoder(list[Claim])
 _refs = msgspec.json.Decoder(list[int])
@@ -57,10 +71,11 @@ class SqliteStore:
         self._sql = load_statements(_PACKAGE, "statements.sql")
         self._insert = [(size, _repeated(self._sql["insert"], size)) for size in _SIZES]
         self._migrations = load_migrations(_PACKAGE)
-        columns = ", ".join(COLUMNS)
-        slots = ", ".join("?" for _ in (*COLUMNS, "expires_at"))
-        self._select = f"SELECT {columns} FROM stoker_jobs"  # noqa: S608 - names of our own fields
-        self._restore = f"INSERT INTO stoker_jobs ({columns}, expires_at) VALUES ({slots}) ON CONFLICT DO NOTHING"  # noqa: S608
+        self._select = f"SELECT {', '.join(map(_shown, COLUMNS))} FROM stoker_jobs"  # noqa: S608 - names of our own
+        slots = ", ".join(map(_slot, (*COLUMNS, "expires_at")))
+        self._restore = (
+            f"INSERT INTO stoker_jobs ({', '.join(COLUMNS)}, expires_at) VALUES ({slots}) ON CONFLICT DO NOTHING"  # noqa: S608
+        )
         self._routes: dict[Routing, dict[str, Any]] = {}
 
     def _ask(self, name: str, **params: Any) -> Statement:
@@ -116,14 +131,14 @@ class SqliteStore:
         if outcomes:
             refused = yield from self._settle(outcomes, now)
         reply = yield self._ask("look", worker=worker, now=now)
-        alive, due, paused = reply.rows[0]
+        holder, due, paused = reply.rows[0]
         if due is not None and due <= now:
             yield self._ask("promote", now=now)
             reply = yield self._ask("look", worker=worker, now=now)
-            alive, due, paused = reply.rows[0]
+            holder, due, paused = reply.rows[0]
         due_in = None if due is None else max(0, due - now)
         claims: list[Claim] = []
-        if alive and wants:
+        if holder is not None and wants:
             closed = _names.decode(paused)
             turns: list[str] = []
             if any(want.queue is None for want in wants):
@@ -132,13 +147,13 @@ class SqliteStore:
             for want in wants:
                 room = min(want.limit, limit - len(claims))
                 if want.queue is None:
-                    claims += yield from self._claim_in_turns(worker, routing, turns, room, turn, now)
+                    claims += yield from self._claim_in_turns(holder, routing, turns, room, turn, now)
                 elif want.queue not in closed:
-                    claims += yield from self._claim(worker, want.queue, routing, room, now)
-        return Exchanged(claims, refused, due_in, bool(alive))
+                    claims += yield from self._claim(holder, want.queue, routing, room, now)
+        return Exchanged(claims, refused, due_in, holder is not None)
 
     def _claim_in_turns(
-        self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
+        self, worker: int, routing: Routing, names: list[str], room: int, turn: int, now: int
     ) -> Steps[list[Claim]]:
         if not names:
             return []
@@ -153,7 +168,7 @@ class SqliteStore:
                 claims += yield from self._claim(worker, name, routing, room - len(claims), now)
         return claims
 
-    def _claim(self, worker: str, queue: str, routing: Routing, room: int, now: int) -> Steps[list[Claim]]:
+    def _claim(self, worker: int, queue: str, routing: Routing, room: int, now: int) -> Steps[list[Claim]]:
         if room <= 0:
             return []
         pick = "pick" if routing.tags is None else "pick_tagged"
@@ -186,7 +201,7 @@ class SqliteStore:
         """Record plain outcomes and return the refs that are gone; or None, and nothing done, if a fence refuses."""
         try:
             reply = yield self._ask("complete", outcomes=to_json(plain), now=now)
-        except sqlite3.IntegrityError:
+        except Violation:
             return None
         if reply.changed == len(plain):
             return []
@@ -280,7 +295,9 @@ class SqliteStore:
     @writing
     def prune(self, limit: int = 1000) -> Steps[int]:
         """See `Store.prune`."""
-        reply = yield self._ask("prune", now=self._now(), limit=limit)
+        now = self._now()
+        reply = yield self._ask("prune", now=now, limit=limit)
+        yield self._ask("prune_workers", before=now - _REMEMBERED)
         return reply.changed
 
     # --- the schema -------------------------------------------------------------------------------------------------
@@ -363,6 +380,8 @@ class SqliteStore:
         rows = [_full_row(from_job(job, 0)) for job in jobs]
         if not rows:
             return 0
+        names = {job.worker for job in jobs if job.worker is not None}
+        yield self._ask("name_workers", ids=to_json(sorted(names)), now=self._now())
         reply = yield Statement(self._restore, rows, many=True)
         return reply.changed
 
@@ -377,7 +396,7 @@ class SqliteStore:
             params["before"] = page.before
         query = f"{self._select} WHERE {condition} ORDER BY id DESC LIMIT :limit"
         reply = yield Statement(query, {**params, "limit": page.limit})
-        return [to_job(Record(*row)) for row in reply.rows]
+        return [to_job(_record(row)) for row in reply.rows]
 
     @reading
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
@@ -386,7 +405,9 @@ class SqliteStore:
         facet = Facet(by).value
         query = f"SELECT {facet}, count(*) FROM stoker_jobs WHERE {condition} AND {facet} IS NOT NULL GROUP BY {facet}"  # noqa: S608
         reply = yield Statement(query, params)
-        return {row[0]: row[1] for row in reply.rows}
+        if by is Facet.STATE:
+            return {STATES[code].value: total for code, total in reply.rows}
+        return dict(reply.rows)
 
     @reading
     def census(self) -> Steps[Census]:
@@ -422,7 +443,7 @@ def _row(job: NewJob, now: int) -> tuple[Any, ...]:
         job.task,
         job.queue,
         job.payload,
-        state.value,  # a plain str, because sqlite3 takes long over a subclass
+        CODES[state],
         job.priority,
         run_at,
         job.max_attempts,
@@ -443,8 +464,27 @@ def _row(job: NewJob, now: int) -> tuple[Any, ...]:
 
 def _full_row(record: Record) -> tuple[Any, ...]:
     expires_at = None if record.finished_at is None else record.finished_at + record.keep_for
-    record.ref = None  # type: ignore[assignment]  # the database numbers it
-    return (*msgspec.structs.astuple(record), expires_at)
+    facts = msgspec.structs.asdict(record) | {
+        "ref": None,
+        "state": CODES[record.state],
+    }  # the database gives the number
+    return (*facts.values(), expires_at)
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    record = Record(*row)
+    record.state = STATES[row[_STATE]]
+    return record
+
+
+def _shown(column: str) -> str:
+    """A column as people read it: a worker by its id."""
+    return "(SELECT id FROM stoker_workers WHERE ref = stoker_jobs.worker)" if column == "worker" else column
+
+
+def _slot(column: str) -> str:
+    """The reverse of `_shown`."""
+    return "(SELECT ref FROM stoker_workers WHERE id = ?)" if column == "worker" else "?"
 
 
 def _plain(outcome: Outcome) -> bool:

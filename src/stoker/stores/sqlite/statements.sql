@@ -1,5 +1,6 @@
 -- Every statement of the SQLite store, named as the verb (or the step of a verb) that uses it.
--- Lists travel as one JSON text each way: one step of the database instead of one a row.
+-- Lists travel as one JSON text each way: one step of the database instead of one a row. States are stored as numbers,
+-- written here as $queued and so on; workers, too, are numbers in `stoker_jobs`: rows that are small and do not grow.
 
 -- name: insert
 -- One row; the store repeats the last parenthesis for more, because each run of a statement costs as much as a row.
@@ -16,27 +17,27 @@ SELECT id FROM stoker_jobs ORDER BY ref DESC LIMIT :changed
 -- name: holder
 SELECT id FROM stoker_jobs WHERE id = :id
 UNION ALL
-SELECT id FROM stoker_jobs WHERE key = :key AND state IN ('waiting', 'scheduled', 'queued', 'processing')
+SELECT id FROM stoker_jobs WHERE key = :key AND state IN ($waiting, $scheduled, $queued, $processing)
 LIMIT 1
 
 -- name: look
--- One glance before a claim: is the worker alive, when is the next job due, which queues are paused?
+-- One glance before a claim: is the worker alive (then its number), when is the next job due, which queues are paused?
 SELECT
-    EXISTS (SELECT 1 FROM stoker_workers WHERE id = :worker AND lease_until > :now),
-    (SELECT min(run_at) FROM stoker_jobs WHERE state = 'scheduled'),
+    (SELECT ref FROM stoker_workers WHERE id = :worker AND lease_until > :now),
+    (SELECT min(run_at) FROM stoker_jobs WHERE state = $scheduled),
     (SELECT json_group_array(name) FROM stoker_queues WHERE paused)
 
 -- name: ready
 -- The queues that have jobs to claim: one step of the index for each, however deep they are.
 WITH RECURSIVE names (name) AS (
-    SELECT min(queue) FROM stoker_jobs WHERE state = 'queued'
+    SELECT min(queue) FROM stoker_jobs WHERE state = $queued
     UNION ALL
-    SELECT (SELECT min(queue) FROM stoker_jobs WHERE state = 'queued' AND queue > name) FROM names WHERE name IS NOT NULL
+    SELECT (SELECT min(queue) FROM stoker_jobs WHERE state = $queued AND queue > name) FROM names WHERE name IS NOT NULL
 )
 SELECT json_group_array(name) FROM names WHERE name IS NOT NULL
 
 -- name: promote
-UPDATE stoker_jobs SET state = 'queued', updated_at = :now WHERE state = 'scheduled' AND run_at <= :now
+UPDATE stoker_jobs SET state = $queued, updated_at = :now WHERE state = $scheduled AND run_at <= :now
 
 -- name: pick
 SELECT json_group_array(json_array(
@@ -44,7 +45,7 @@ SELECT json_group_array(json_array(
 )) FROM (
     SELECT ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
     FROM stoker_jobs
-    WHERE queue = :queue AND state = 'queued' AND task IN (SELECT value FROM json_each(:tasks))
+    WHERE queue = :queue AND state = $queued AND task IN (SELECT value FROM json_each(:tasks))
     ORDER BY priority DESC, run_at, ref
     LIMIT :room
 )
@@ -55,7 +56,7 @@ SELECT json_group_array(json_array(
 )) FROM (
     SELECT ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
     FROM stoker_jobs
-    WHERE queue = :queue AND state = 'queued' AND task IN (SELECT value FROM json_each(:tasks))
+    WHERE queue = :queue AND state = $queued AND task IN (SELECT value FROM json_each(:tasks))
     AND CASE
         WHEN tags IS NULL THEN :untagged
         ELSE EXISTS (SELECT 1 FROM json_each(tags) AS tag WHERE tag.value IN (SELECT value FROM json_each(:tags)))
@@ -66,7 +67,7 @@ SELECT json_group_array(json_array(
 
 -- name: take
 UPDATE stoker_jobs
-SET state = 'processing', fence = fence + 1, attempt = attempt + 1, worker = :worker, started_at = :now, updated_at = :now
+SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = :worker, started_at = :now, updated_at = :now
 WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: held
@@ -75,14 +76,14 @@ SELECT json_group_array(json_array(stoker_jobs.ref, stoker_jobs.fence))
 FROM json_each(:claims) AS claim CROSS JOIN stoker_jobs
 WHERE stoker_jobs.ref = json_extract(claim.value, '$[0]')
 AND stoker_jobs.fence = json_extract(claim.value, '$[1]')
-AND stoker_jobs.state = 'processing'
+AND stoker_jobs.state = $processing
 
 -- name: complete
 -- The common outcome: completed, with no last words. Each outcome is `"REF": "FENCE RESULT"`, which needs no JSON path
 -- to take apart. A claim that is not held any more has no next state: NOT NULL then undoes the whole statement, so that
 -- the fence costs the usual case, where every claim is held, nothing.
 UPDATE stoker_jobs
-SET state = CASE WHEN state = 'processing' AND fence = CAST(done.value AS INTEGER) THEN 'completed' END,
+SET state = CASE WHEN state = $processing AND fence = CAST(done.value AS INTEGER) THEN $completed END,
     result = substr(done.value, instr(done.value, ' ') + 1), error = NULL, cancelling = NULL,
     finished_at = :now, updated_at = :now, expires_at = :now + keep_for
 FROM json_each(:outcomes) AS done
@@ -98,17 +99,17 @@ SET state = o.next,
     attempt = attempt - (o.verdict IN ('snoozed', 'released')),
     crashes = crashes + (o.verdict = 'crashed'),
     run_at = CASE WHEN o.verdict IN ('retry', 'snoozed') THEN :now + o.delay ELSE run_at END,
-    result = CASE WHEN o.next = 'completed' THEN o.result ELSE stoker_jobs.result END,
+    result = CASE WHEN o.next = $completed THEN o.result ELSE stoker_jobs.result END,
     progress = coalesce(o.progress, stoker_jobs.progress),
     message = coalesce(o.message, stoker_jobs.message),
     checkpoint = coalesce(o.checkpoint, stoker_jobs.checkpoint),
     errors = CASE
         WHEN o.entry IS NULL THEN errors
-        ELSE json_insert(coalesce(errors, '[]'), '$[#]', json_set(o.entry, '$.worker', worker, '$.at', :now))
+        ELSE json_insert(coalesce(errors, '[]'), '$[#]', json_set(o.entry, '$.worker', (SELECT id FROM stoker_workers WHERE ref = worker), '$.at', :now))
     END,
     error = CASE
-        WHEN o.next = 'completed' THEN NULL
-        WHEN o.next = 'cancelled' THEN coalesce(nullif(o.reason, ''), nullif(cancelling, ''))
+        WHEN o.next = $completed THEN NULL
+        WHEN o.next = $cancelled THEN coalesce(nullif(o.reason, ''), nullif(cancelling, ''))
         ELSE coalesce(o.error, stoker_jobs.error)
     END,
     cancelling = CASE WHEN o.finished THEN NULL ELSE cancelling END,
@@ -117,17 +118,18 @@ SET state = o.next,
     updated_at = :now
 FROM (
     SELECT verdict, ref, delay, result, progress, message, checkpoint, reason, next,
-        next IN ('completed', 'failed', 'cancelled') AS finished,
-        CASE WHEN verdict = 'crashed' THEN iif(next = 'failed', crash_entry, NULL) ELSE entry END AS entry,
-        CASE WHEN verdict = 'crashed' THEN iif(next = 'failed', 'crashed: ' || crash_message, NULL) ELSE error END AS error
+        next IN ($completed, $failed, $cancelled) AS finished,
+        CASE WHEN verdict = 'crashed' THEN iif(next = $failed, crash_entry, NULL) ELSE entry END AS entry,
+        CASE WHEN verdict = 'crashed' THEN iif(next = $failed, 'crashed: ' || crash_message, NULL) ELSE error END AS error
     FROM (
         SELECT *,
             CASE
-                WHEN verdict IN ('completed', 'failed', 'cancelled') THEN verdict
-                WHEN asked THEN 'cancelled'
-                WHEN verdict = 'crashed' THEN iif(:capped AND died >= max_crashes, 'failed', 'queued')
-                WHEN verdict <> 'released' AND delay > 0 THEN 'scheduled'
-                ELSE 'queued'
+                WHEN verdict = 'completed' THEN $completed
+                WHEN verdict = 'failed' THEN $failed
+                WHEN verdict = 'cancelled' OR asked THEN $cancelled
+                WHEN verdict = 'crashed' THEN iif(:capped AND died >= max_crashes, $failed, $queued)
+                WHEN verdict <> 'released' AND delay > 0 THEN $scheduled
+                ELSE $queued
             END AS next,
             json_object('attempt', attempt, 'type', 'crashed', 'message', crash_message) AS crash_entry
         FROM (
@@ -158,12 +160,13 @@ INSERT INTO stoker_workers (id, host, pid, version, queues, tags, concurrency, s
 VALUES (:id, :host, :pid, :version, :queues, :tags, :concurrency, :now, :now, :now + :lease)
 ON CONFLICT (id) DO UPDATE SET
     host = excluded.host, pid = excluded.pid, version = excluded.version, queues = excluded.queues, tags = excluded.tags,
-    concurrency = excluded.concurrency, seen_at = excluded.seen_at, lease_until = excluded.lease_until
+    concurrency = excluded.concurrency, seen_at = excluded.seen_at, lease_until = excluded.lease_until,
+    started_at = iif(gone, excluded.started_at, started_at), gone = 0
 
 -- name: report
 UPDATE stoker_jobs
 SET progress = coalesce(?, progress), message = coalesce(?, message), checkpoint = coalesce(?, checkpoint), updated_at = ?
-WHERE ref = ? AND fence = ? AND state = 'processing'
+WHERE ref = ? AND fence = ? AND state = $processing
 
 -- name: renew
 UPDATE stoker_workers SET seen_at = :now, lease_until = :now + :lease WHERE id = :worker AND lease_until > :now
@@ -173,26 +176,39 @@ SELECT
     EXISTS (SELECT 1 FROM stoker_workers WHERE id = :worker AND lease_until > :now),
     (SELECT json_group_array(json_array(ref, fence)) FROM (
         SELECT ref, fence FROM stoker_jobs
-        WHERE worker = :worker AND state = 'processing' AND cancelling IS NOT NULL ORDER BY ref
+        WHERE worker = (SELECT ref FROM stoker_workers WHERE id = :worker)
+        AND state = $processing AND cancelling IS NOT NULL
+        ORDER BY ref
     ))
 
 -- name: retire
-DELETE FROM stoker_workers WHERE id = :worker
+-- The row stays, because jobs say who ran them by its number.
+UPDATE stoker_workers SET gone = 1, lease_until = 0 WHERE id = :worker
 
 -- name: lost
 SELECT json_group_array(ref) FROM (
     SELECT ref FROM stoker_jobs
-    WHERE state = 'processing' AND coalesce(worker, '') NOT IN (SELECT id FROM stoker_workers WHERE lease_until > :now)
+    WHERE state = $processing
+    AND coalesce(worker, 0) NOT IN (SELECT ref FROM stoker_workers WHERE lease_until > :now)
     ORDER BY ref LIMIT :limit
 )
 
 -- name: tally
-SELECT sum(state = 'queued'), sum(state = 'failed') FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
+SELECT sum(state = $queued), sum(state = $failed) FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: forget
-DELETE FROM stoker_workers
-WHERE lease_until <= :now
-AND NOT EXISTS (SELECT 1 FROM stoker_jobs WHERE worker = stoker_workers.id AND state = 'processing')
+UPDATE stoker_workers SET gone = 1
+WHERE NOT gone AND lease_until <= :now
+AND ref NOT IN (SELECT worker FROM stoker_jobs WHERE state = $processing AND worker IS NOT NULL)
+
+-- name: name_workers
+-- Names of workers that only restored records speak of.
+INSERT INTO stoker_workers (id, host, pid, version, concurrency, started_at, seen_at, lease_until, gone)
+SELECT value, '', 0, '', 0, :now, :now, 0, 1 FROM json_each(:ids) WHERE true
+ON CONFLICT DO NOTHING
+
+-- name: prune_workers
+DELETE FROM stoker_workers WHERE gone AND seen_at <= :before
 
 -- name: prune
 DELETE FROM stoker_jobs WHERE ref IN (
@@ -205,18 +221,18 @@ ON CONFLICT (name) DO UPDATE SET paused = excluded.paused
 
 -- name: cancel
 UPDATE stoker_jobs
-SET cancelling = CASE WHEN state = 'processing' THEN coalesce(:reason, '') END,
-    error = CASE WHEN state = 'processing' THEN error ELSE :reason END,
-    finished_at = CASE WHEN state = 'processing' THEN finished_at ELSE :now END,
-    expires_at = CASE WHEN state = 'processing' THEN expires_at ELSE :now + keep_for END,
-    state = CASE WHEN state = 'processing' THEN state ELSE 'cancelled' END,
+SET cancelling = CASE WHEN state = $processing THEN coalesce(:reason, '') END,
+    error = CASE WHEN state = $processing THEN error ELSE :reason END,
+    finished_at = CASE WHEN state = $processing THEN finished_at ELSE :now END,
+    expires_at = CASE WHEN state = $processing THEN expires_at ELSE :now + keep_for END,
+    state = CASE WHEN state = $processing THEN state ELSE $cancelled END,
     updated_at = :now
 WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: retry
 -- OR IGNORE: of two jobs with one key, the first is queued and holds it; the other stays.
 UPDATE OR IGNORE stoker_jobs
-SET state = 'queued', run_at = :now, updated_at = :now, finished_at = NULL, expires_at = NULL,
+SET state = $queued, run_at = :now, updated_at = :now, finished_at = NULL, expires_at = NULL,
     max_attempts = max(max_attempts, attempt - crashes + 1),
     max_crashes = max(max_crashes, crashes + 1)
 WHERE ref IN (SELECT value FROM json_each(:refs))
@@ -228,21 +244,21 @@ UPDATE stoker_jobs SET priority = :priority, updated_at = :now WHERE ref IN (SEL
 DELETE FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: census_queues
-SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = 'queued' GROUP BY queue
+SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $queued GROUP BY queue
 UNION ALL
-SELECT queue, 'scheduled', count(*), NULL FROM stoker_jobs WHERE state = 'scheduled' GROUP BY queue
+SELECT queue, 'scheduled', count(*), NULL FROM stoker_jobs WHERE state = $scheduled GROUP BY queue
 UNION ALL
-SELECT queue, 'waiting', count(*), NULL FROM stoker_jobs WHERE state = 'waiting' GROUP BY queue
+SELECT queue, 'waiting', count(*), NULL FROM stoker_jobs WHERE state = $waiting GROUP BY queue
 UNION ALL
-SELECT queue, 'processing', count(*), NULL FROM stoker_jobs WHERE state = 'processing' GROUP BY queue
+SELECT queue, 'processing', count(*), NULL FROM stoker_jobs WHERE state = $processing GROUP BY queue
 
 -- name: queues
 SELECT name, paused FROM stoker_queues ORDER BY name
 
 -- name: workers
 SELECT id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
-    (SELECT count(*) FROM stoker_jobs WHERE worker = stoker_workers.id AND state = 'processing')
-FROM stoker_workers ORDER BY started_at, id
+    (SELECT count(*) FROM stoker_jobs WHERE worker = stoker_workers.ref AND state = $processing)
+FROM stoker_workers WHERE NOT gone ORDER BY started_at, id
 
 -- name: version
 SELECT value FROM stoker_meta WHERE name = 'schema'
