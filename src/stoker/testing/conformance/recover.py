@@ -259,6 +259,18 @@ def test_a_living_worker_that_holds_nothing_is_not_forgotten(rig: Rig) -> None:
     assert rig.worker() is not None
 
 
+def test_a_job_remembers_who_ran_it_after_that_worker_is_forgotten(rig: Rig) -> None:
+    done, lost = rig.begin("w1"), rig.begin("w2")
+    rig.settle(completed(done))
+    rig.advance(LEASE)
+    rig.recover_all()
+    assert rig.workers() == []
+    assert (rig.read(done.id).worker, rig.read(lost.id).worker) == ("w1", "w2")
+    rig.hire("w1")
+    assert rig.worker("w1") is not None
+    assert (rig.read(done.id).worker, rig.read(lost.id).worker) == ("w1", "w2")
+
+
 def test_the_slow_worker_hears_that_it_is_dead(rig: Rig) -> None:
     rig.begin()
     rig.advance(LEASE)

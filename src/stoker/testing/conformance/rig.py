@@ -98,13 +98,27 @@ class Rig:
 
     def run_together(self, plans: Sequence[Plan[T]]) -> list[T]:
         """Run the plans at the same time where the driver can, else one after the other."""
-        if self._runner is None:
-            return [self.driver.run(plan) for plan in plans]
+        results = self.try_together(plans)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if not isinstance(result, BaseException)]
 
-        async def gathered() -> list[T]:
-            return await asyncio.gather(*(self.driver.arun(plan) for plan in plans))
+    def try_together(self, plans: Sequence[Plan[T]]) -> list[T | BaseException]:
+        """The same, with the error in place of the result of each plan that failed."""
 
-        return self._runner.run(gathered())
+        async def gathered() -> list[T | BaseException]:
+            return await asyncio.gather(*(self.driver.arun(plan) for plan in plans), return_exceptions=True)
+
+        if self._runner is not None:
+            return self._runner.run(gathered())
+        return [self._try(plan) for plan in plans]
+
+    def _try(self, plan: Plan[Any]) -> Any:
+        try:
+            return self.driver.run(plan)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            return error
 
     def borrowed(self) -> AbstractContextManager[Borrowed]:
         """The caller's own transaction, for a store that `borrows`."""
