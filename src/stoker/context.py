@@ -33,6 +33,7 @@ class Context:
         "message",
         "news",
         "owner",
+        "pressing",
         "queue",
         "saved",
         "task",
@@ -67,6 +68,8 @@ class Context:
         self.message: str | None = None
         self.saved: str | None = None
         self.news = False
+        self.pressing = False
+        """for workers: a checkpoint was saved that is not on its way yet"""
         self._checkpoint = checkpoint
         self._report = report
         self._stop: str | None = None
@@ -107,6 +110,7 @@ class Context:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidArguments(f"ctx.save() takes a JSON value: {error}") from error
         self._checkpoint = self.saved = text
+        self.pressing = True
         self._tell()
 
     def _tell(self) -> None:

@@ -62,7 +62,9 @@ class Child:
 
     def _report(self, attempt: Attempt) -> None:
         context = attempt.context
-        self._send(Said(context.value, context.message, context.saved))
+        saved = context.saved if context.pressing else None  # once: it may be large
+        context.pressing = False
+        self._send(Said(context.value, context.message, saved))
 
     def _send(self, message: FromChild) -> None:
         with self._sending:

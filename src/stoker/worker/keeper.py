@@ -106,8 +106,9 @@ class Keeper:
         """The attempt's task said something. From any thread; never blocks."""
         self._dirty[attempt.claim.ref] = attempt
         context = attempt.said
-        if context is not None and context.saved is not None:
-            self._bell.set()  # a checkpoint is worth a trip of its own
+        if context is not None and context.pressing:
+            context.pressing = False
+            self._bell.set()  # a checkpoint is worth a trip of its own; the progress after it is not
 
     def stop(self) -> None:
         """End the thread; the worker is forgotten by the store."""

@@ -111,7 +111,9 @@ class _Child:
                 match await self._receive():
                     case Said(progress, message, checkpoint):
                         context = attempt.context
-                        context.value, context.message, context.saved = progress, message, checkpoint
+                        context.value, context.message = progress, message
+                        if checkpoint is not None:
+                            context.saved, context.pressing = checkpoint, True
                         context.news = True
                         if attempt.report is not None:
                             attempt.report(attempt)

@@ -36,6 +36,7 @@ class Said(Struct, frozen=True, tag=True):
     progress: float | None
     message: str | None
     checkpoint: str | None
+    """None: nothing new was saved since the last report"""
 
 
 class Ended(Struct, frozen=True, tag=True):
