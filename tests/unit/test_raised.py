@@ -103,8 +103,8 @@ def test_an_exception_whose_text_raises_is_kept() -> None:
 
 
 class Liar(Exception):
-    def __str__(self) -> str:  # noqa: PLE0307
-        return 5  # type: ignore[return-value]
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307
 
 
 def test_an_exception_whose_text_is_none_is_kept() -> None:
