@@ -119,8 +119,9 @@ class Dispatcher:
 
     def take(self) -> Claim | None:
         """The next job to start now; None where there is none, or no slot for it."""
-        occupied = len(self._running) + len(self._lost)
-        if not self._buffer or occupied >= self.capacity or self.unsettled >= MAX_UNSETTLED:
+        if not self._buffer or len(self._running) + len(self._lost) >= self.capacity:
+            return None
+        if len(self._outcomes) >= MAX_UNSETTLED and self.unsettled >= MAX_UNSETTLED:
             return None
         claim = self._buffer.popleft()
         self._running[claim.ref] = claim
@@ -129,7 +130,7 @@ class Dispatcher:
     def finished(self, claim: Claim, outcome: Outcome) -> bool:
         """A started job ended. False: its claim was lost meanwhile, so its outcome is of no interest."""
         self._finished += 1
-        if (claim.ref, claim.fence) in self._lost:
+        if self._lost and (claim.ref, claim.fence) in self._lost:
             self._lost.discard((claim.ref, claim.fence))
             return False
         known = self._running.get(claim.ref)

@@ -12,7 +12,18 @@ import msgspec
 from stoker import clock
 from stoker.context import Context
 from stoker.errors import Cancel, InvalidArguments, Retry, Snooze
-from stoker.job import AskedCancel, AskedRetry, AskedSnooze, Claim, Ending, Interrupted, Outcome, Raised
+from stoker.job import (
+    AskedCancel,
+    AskedRetry,
+    AskedSnooze,
+    Claim,
+    Ending,
+    Interrupted,
+    Outcome,
+    Raised,
+    Returned,
+    Verdict,
+)
 from stoker.options import Executor, Options
 from stoker.retry import judge, lineage, type_name
 from stoker.task import Task
@@ -35,8 +46,12 @@ class Attempt:
     def __init__(self, claim: Claim, task: Task, app: Any, report: Callable[[Attempt], None] | None) -> None:
         self.claim = claim
         self.task = task
-        self.options: Options = task.options if claim.overrides is None else task.options_of(claim.overrides)
-        self.executor: Executor = task.executor_of(self.options)
+        if claim.overrides is None:
+            self.options: Options = task.options
+            self.executor: Executor = task.executor
+        else:
+            self.options = task.options_of(claim.overrides)
+            self.executor = task.executor_of(self.options)
         self.app = app
         self.report = report
         self.reason: str | None = None
@@ -101,8 +116,10 @@ class Attempt:
 
     def outcome(self, ending: Ending, chance: Random) -> Outcome:
         """What becomes of the job, with the attempt's last words."""
-        outcome = judge(self.claim, ending, self.options.policy, chance)
         context = self._context
+        if context is None and type(ending) is Returned:  # the usual end, judged without asking
+            return Outcome(self.claim.ref, self.claim.fence, Verdict.COMPLETED, ending.result)
+        outcome = judge(self.claim, ending, self.options.policy, chance)
         if context is None or not context.news:
             return outcome
         return msgspec.structs.replace(

@@ -232,9 +232,10 @@ class WorkerLoop:
         if self._starting:
             return
         self._starting = True
+        take, start = self._dispatcher.take, self._start
         try:
-            while (claim := self._dispatcher.take()) is not None:
-                self._start(claim)
+            while (claim := take()) is not None:
+                start(claim)
         finally:
             self._starting = False
 
@@ -288,8 +289,8 @@ class WorkerLoop:
             self._emit(JobEnded(claim, outcome))
             if kept and outcome.verdict is Verdict.FAILED and self._registry.on_failure:
                 self._tell_failed(attempt, ending)
-        self._woken.set()
-        if self._dispatcher.held:
+        if not self._starting:  # else the loop is at it, and looks again
+            self._woken.set()
             self._start_ready()
 
     def _tell_failed(self, attempt: Attempt, ending: Ending) -> None:

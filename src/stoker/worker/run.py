@@ -16,6 +16,8 @@ from stoker.worker.attempt import Attempt
 Elsewhere = Callable[[Attempt], Awaitable[Ending]]
 """Runs an attempt in a thread or a process."""
 
+_NOTHING = Returned("null")
+
 
 async def run_async(attempt: Attempt) -> Ending:
     """Run a task on the event loop."""
@@ -24,7 +26,7 @@ async def run_async(attempt: Attempt) -> Ending:
         value = attempt.task.fn(*args, **kwargs)
         if attempt.task.is_async:
             value = await value
-        return Returned(_encoded(attempt, value))
+        return _NOTHING if value is None else Returned(_encoded(attempt, value))
     except BaseException as error:  # noqa: BLE001 - SystemExit of a task must not end the worker
         return attempt.ending(error)
 
@@ -36,14 +38,12 @@ def run_sync(attempt: Attempt) -> Ending:
         value = attempt.task.fn(*args, **kwargs)
         if attempt.task.is_async:
             value = asyncio.run(value)
-        return Returned(_encoded(attempt, value))
+        return _NOTHING if value is None else Returned(_encoded(attempt, value))
     except BaseException as error:  # noqa: BLE001 - same
         return attempt.ending(error)
 
 
 def _encoded(attempt: Attempt, value: Any) -> str:
-    if value is None:
-        return "null"
     try:
         return attempt.task.results.encode(value)
     except InvalidArguments:
