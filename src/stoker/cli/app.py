@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from stoker.cli import bench, census, doctor, enqueuing, jobs, queues, schema, starter, top, work, workers
+from stoker.cli import bench, census, demo, doctor, enqueuing, jobs, queues, schema, starter, top, work, workers
+from stoker.cli.command import epilog
 from stoker.cli.output import complain
 from stoker.cli.where import AppOption, UrlOption
 from stoker.errors import ConfigError, StokerError
@@ -46,8 +45,7 @@ def _options(
     """Run the options that all commands share."""
 
 
-if find_spec("stoker.cli.demo"):
-    app.command("demo", rich_help_panel="Begin")(import_module("stoker.cli.demo").demo)
+app.command("demo", epilog=epilog(["stoker demo", "stoker demo --crash"]), rich_help_panel="Begin")(demo.demo)
 starter.add_to(app)
 work.add_to(app)
 enqueuing.add_to(app)

@@ -69,7 +69,7 @@ def enqueue(
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name, or its last part.")],
     args: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARG]...", help="JSON where it is JSON, else text; name=value by name."),
+        typer.Argument(metavar="ARG", help="JSON where it is JSON, else text; name=value by name."),
     ] = None,
     kwargs: Annotated[str | None, typer.Option("--kwargs", metavar="JSON", help="Arguments by name.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end and print the result.")] = False,

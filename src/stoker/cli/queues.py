@@ -17,7 +17,7 @@ group = typer.Typer(help="See queues, pause them, and let them go on.", no_args_
 
 COLUMNS = ("queue", "queued", "processing", "scheduled", "waiting", "oldest", "")
 
-Names = Annotated[list[str], typer.Argument(metavar="QUEUE...", help="Names of queues.")]
+Names = Annotated[list[str], typer.Argument(metavar="QUEUE", help="Names of queues.")]
 
 
 def row(queue: QueueInfo) -> list[str]:

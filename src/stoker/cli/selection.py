@@ -12,7 +12,7 @@ from stoker.cli.values import age, split
 from stoker.errors import UnknownTask
 from stoker.job import State
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of jobs.", show_default=False)]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs.", show_default=False)]
 
 _OF_JOB = "Filters"
 
