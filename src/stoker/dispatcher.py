@@ -158,7 +158,7 @@ class Dispatcher:
                 self._buffered_at = now
             self._buffer.extend(reply.claims)
         if self._stopping:
-            self._hand_back()
+            self.hand_back()
 
     def exchange_failed(self, now: float, *, transient: bool, pause: float = 0.0) -> None:
         """The exchange under way was not answered, or refused as a whole.
@@ -207,7 +207,7 @@ class Dispatcher:
         deadline = now + grace
         self._deadline = min(self._deadline, deadline) if self._stopping else deadline
         self._stopping = True
-        self._hand_back()
+        self.hand_back()
 
     # --- what to do -------------------------------------------------------------------------------------------------
 
@@ -267,7 +267,8 @@ class Dispatcher:
         held = (*self._running.values(), *self._buffer)
         return sum(claim.queue == queue for claim in held)
 
-    def _hand_back(self) -> None:
+    def hand_back(self) -> None:
+        """Give back the claims that wait for a slot. Those that are not ours any more the fence refuses."""
         self._outcomes += [Outcome(claim.ref, claim.fence, Verdict.RELEASED) for claim in self._buffer]
         self._buffer.clear()
 
@@ -278,7 +279,7 @@ class Dispatcher:
                 self._buffered_at = now  # they are about to start
             else:
                 self._rate = 0.0
-                self._hand_back()
+                self.hand_back()
 
     def _measure(self, now: float) -> None:
         """Learn how many jobs a second end, forgetting the past by halves."""

@@ -37,8 +37,8 @@ class Hearer(Protocol):
         """Orders arrived."""
         ...
 
-    def lease_lost(self) -> None:
-        """The lease ran out, or may have."""
+    def lease_lost(self, worker: Worker) -> None:
+        """The worker's lease ran out, or may have."""
         ...
 
 
@@ -69,6 +69,7 @@ class Keeper:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._dirty: dict[int, Attempt] = {}
+        self._losing = threading.Lock()
         self._held_until = 0.0
         self._renew_at = 0.0
         self._tidy_at = 0.0
@@ -84,10 +85,23 @@ class Keeper:
         worker = self._introduce()
         asked_at = clock.monotonic()
         self._driver.run(self._store.register(worker, clock.to_span(self._lease)))
-        self._held_until = asked_at + self._lease
-        self._renew_at = asked_at + self._lease / 3
-        self.worker = worker
+        with self._losing:
+            self._held_until = asked_at + self._lease
+            self._renew_at = asked_at + self._lease / 3
+            self.worker = worker
         return worker
+
+    def holds(self, worker: Worker | None) -> bool:
+        """Whether this worker's lease is held, as far as can be known without a look at the store."""
+        return worker is not None and self.worker is worker and clock.monotonic() < self._held_until
+
+    def lose(self, worker: Worker) -> bool:
+        """Give this worker up, once: False where that has been done, and another may have taken its place."""
+        with self._losing:
+            if self.worker is not worker:
+                return False
+            self.worker = None
+            return True
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to keep the lease. To be called on the loop."""
@@ -142,10 +156,10 @@ class Keeper:
         except StokerError as error:
             self._emit(StoreFailed(error, 0))
             if clock.monotonic() >= self._held_until:
-                self._lose()
+                self._lost(worker)
             return
         if not orders.alive:
-            self._lose()
+            self._lost(worker)
             return
         if orders.cancel:
             self._tell(lambda: self._hearer.ordered(orders))
@@ -167,8 +181,10 @@ class Keeper:
             raise
         if renew and orders.alive:
             # Counted from when it was asked, so that this worker gives up before the store gives away.
-            self._held_until = now + self._lease
-            self._renew_at = now + self._lease / 3
+            with self._losing:
+                if self.worker is worker:
+                    self._held_until = now + self._lease
+                    self._renew_at = now + self._lease / 3
         return orders
 
     def _gather(self) -> list[tuple[Attempt, Progress]]:
@@ -195,9 +211,9 @@ class Keeper:
         busy = pruned >= PRUNE_BATCH
         self._tidy_at = now if busy else now + min(self._lease / 3, 5.0) * (0.5 + self._chance.random())
 
-    def _lose(self) -> None:
-        self.worker = None
-        self._tell(self._hearer.lease_lost)
+    def _lost(self, worker: Worker) -> None:
+        if self.lose(worker):
+            self._tell(lambda: self._hearer.lease_lost(worker))
 
     def _watch_loop(self, now: float) -> None:
         blocked = now - self._beat_at

@@ -222,8 +222,10 @@ class WorkerLoop:
         if failures:
             self._emit(StoreBack(failures))
         self._dispatcher.exchanged(reply, clock.monotonic())
-        if not reply.alive and wants:
-            self.lease_lost()
+        if worker is not None and not reply.alive and self._keeper.lose(worker):
+            self.lease_lost(worker)
+        if self._dispatcher.held and not self._keeper.holds(worker):
+            self._dispatcher.hand_back()  # the reply came late: another may have these by now
 
     # --- attempts ---------------------------------------------------------------------------------------------------
 
@@ -231,6 +233,8 @@ class WorkerLoop:
         """Start claims while there are slots. An attempt that ends at once frees its slot within the loop."""
         if self._starting:
             return
+        if self._dispatcher.held and not self._keeper.holds(self._keeper.worker):
+            self._dispatcher.hand_back()
         self._starting = True
         take, start = self._dispatcher.take, self._start
         try:
@@ -315,11 +319,10 @@ class WorkerLoop:
             if attempt is not None and attempt.claim.fence == fence:
                 attempt.stop(CANCELLED)
 
-    def lease_lost(self) -> None:
+    def lease_lost(self, worker: Worker) -> None:
         """See `Hearer.lease_lost`: stop what runs, and begin anew under another id."""
         lost = self._dispatcher.lease_lost()
-        self._emit(LeaseLost(self.id or "?", len(lost)))
-        self._keeper.worker = None
+        self._emit(LeaseLost(worker.id, len(lost)))
         for claim in lost:
             self._stop(claim, LOST)
         task = asyncio.ensure_future(self._register_again())
