@@ -1,0 +1,10 @@
+"""Tests with real processes that die, stall and are told to go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `faults.…`, in tests and in the processes that they start
+
+from faults.support import store, world  # noqa: F401
