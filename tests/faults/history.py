@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,16 @@ class History:
         found += self._overlaps()
         found += self._claims_of_one_fence()
         found += self._settled_twice()
+        claims, runs = defaultdict(list), defaultdict(list)
+        for event in self.of("claimed"):
+            claims[event.job].append(event)
+        for run in self.runs():
+            runs[run.job].append(run)
+        settled = {(event.ref, event.fence): event for event in self.of("settled")}
+        deaths = len(self.of("dead"))
         for job in jobs.values():
-            found += self._miscounted(job)
+            answers = [settled.get((claim.ref, claim.fence)) for claim in claims[job.id]]
+            found += _miscounted(job, runs[job.id], [answer.verdict for answer in answers if answer], deaths)
         return found
 
     def _overlaps(self) -> list[str]:
@@ -153,33 +161,26 @@ class History:
                 ended[event.ref] = event
         return found
 
-    def _miscounted(self, job: Job) -> list[str]:
-        """Attempts are claims that were not given back cleanly; crashes are claims that nobody settled."""
-        found = []
-        claims = self.of("claimed", job=job.id)
-        settled = {(event.ref, event.fence): event for event in self.of("settled")}
-        given_back = retried = 0
-        for claim in claims:
-            answer = settled.get((claim.ref, claim.fence))
-            if answer is not None:
-                given_back += answer.verdict in ("released", "snoozed")
-                retried += answer.verdict in ("retry", "failed")
-        runs = self.runs(job.id)
-        if job.attempt != job.fence - given_back:
-            # A settle whose reply nobody had in hand is missing from the history.
-            unheard = job.fence - given_back - job.attempt
-            if unheard < 0 or unheard > len(self.of("dead")):
-                found.append(f"{job.id}: {job.fence} claims, {given_back} given back, yet attempt is {job.attempt}")
-        if len(runs) > job.fence:
-            found.append(f"{job.id} was claimed {job.fence} times, but ran {len(runs)} times")
-        if job.state is State.COMPLETED:
-            if not any(run.how == "returned" for run in runs):
-                found.append(f"{job.id} is completed, but no run of it returned")
-            if job.attempt != 1 + job.crashes + len(job.errors):
-                found.append(f"{job.id}: attempt {job.attempt}, {job.crashes} crashes, {len(job.errors)} errors")
-        cut_short = sum(run.how is None for run in runs)
-        if job.state in FINAL and job.crashes < cut_short - given_back:
-            found.append(f"{job.id}: {cut_short} runs were cut short, but only {job.crashes} crashes are counted")
-        if job.crashes > job.fence - given_back - retried:
-            found.append(f"{job.id}: {job.crashes} crashes in {job.fence} claims")
-        return found
+
+def _miscounted(job: Job, runs: Sequence[Run], verdicts: Sequence[str | None], deaths: int) -> list[str]:
+    """Attempts are claims that were not given back cleanly; crashes are claims that nobody settled."""
+    found = []
+    given_back = sum(verdict in ("released", "snoozed") for verdict in verdicts)
+    failed = sum(verdict in ("retry", "failed") for verdict in verdicts)
+    # A settle whose reply nobody had in hand is missing from the history.
+    unheard = job.fence - given_back - job.attempt
+    if not 0 <= unheard <= deaths:
+        found.append(f"{job.id}: {job.fence} claims, {given_back} given back, yet attempt is {job.attempt}")
+    if len(runs) > job.fence:
+        found.append(f"{job.id} was claimed {job.fence} times, but ran {len(runs)} times")
+    if job.state is State.COMPLETED:
+        if not any(run.how == "returned" for run in runs):
+            found.append(f"{job.id} is completed, but no run of it returned")
+        if job.attempt != 1 + job.crashes + len(job.errors):
+            found.append(f"{job.id}: attempt {job.attempt}, {job.crashes} crashes, {len(job.errors)} errors")
+    cut_short = sum(run.how is None for run in runs)
+    if job.state in FINAL and job.crashes < cut_short - given_back:
+        found.append(f"{job.id}: {cut_short} runs were cut short, but only {job.crashes} crashes are counted")
+    if job.crashes > job.fence - given_back - failed:
+        found.append(f"{job.id}: {job.crashes} crashes in {job.fence} claims")
+    return found

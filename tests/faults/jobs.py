@@ -7,6 +7,7 @@ there makes the file `once`.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -59,6 +60,22 @@ class Tap:
         self._driver.run = self.run
         self._driver.arun = self.arun
         self._store.exchange = self.exchange
+        self._sibling = self._driver.sibling
+        self._driver.sibling = self.sibling
+
+    def sibling(self) -> Any:
+        """The connection of the worker's keeper, which is struck as well."""
+        made = self._sibling()
+        run = made.run
+
+        def tapped_run(plan: Any) -> Any:
+            self._strike(plan, "before", None)
+            reply = run(plan)
+            self._strike(plan, "after", reply)
+            return reply
+
+        made.run = tapped_run
+        return made
 
     def exchange(self, worker: str, outcomes: Any = (), *args: Any, **kwargs: Any) -> Any:
         self._outcomes = outcomes
@@ -99,7 +116,8 @@ class Tap:
         except FileExistsError:
             return
         number = signal.Signals[fault.signal]
-        note("stalled" if number is signal.SIGSTOP else "dead", victim=os.getpid())
+        if number is not signal.SIGTERM:
+            note("stalled" if number is signal.SIGSTOP else "dead", victim=os.getpid())
         os.kill(os.getpid(), number)
 
 
@@ -108,6 +126,17 @@ def tapped(app: Stoker) -> Stoker:
     Tap(app, msgspec.json.decode(fault, type=Fault) if fault else None)
     return app
 
+
+def without_privileges() -> None:
+    """Have the rights of files hold for root too."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
+    assert libc.capset(header, data) == 0, os.strerror(ctypes.get_errno())
+
+
+if os.environ.get("STOKER_TEST_UNPRIVILEGED"):
+    without_privileges()
 
 app = tapped(Stoker())
 
@@ -301,6 +330,15 @@ async def talk(ctx: Context, gate: str) -> str:
             ctx.progress(0.5, message=object())  # type: ignore[arg-type]
             await asyncio.sleep(0.05)
     return "talked"
+
+
+@app.task(name="big")
+async def big(ctx: Context, gate: str) -> str:
+    """Runs until the file `gate` exists, and returns a megabyte."""
+    with running(ctx):
+        while not os.path.exists(gate):
+            await asyncio.sleep(0.02)
+    return "x" * 900_000
 
 
 @app.task(name="swarm")

@@ -70,6 +70,11 @@ class Process:
         return self._log.read_text(errors="replace")
 
     @property
+    def begun(self) -> bool:
+        """As a worker: whether it has started."""
+        return "started on" in self.log
+
+    @property
     def output(self) -> str:
         return self._log.with_suffix(".out").read_text()
 
@@ -232,7 +237,7 @@ class World:
         options = {"concurrency": 8, "lease": LEASE, "grace": 1.0, **options}
         process = self.start("-c", _WORK, target, json.dumps(options), str(processes), fault=fault, **environment or {})
         if ready:
-            until(lambda: "started on" in process.log or not process.alive, "the worker starts")
+            until(lambda: process.begun or not process.alive, "the worker starts")
             assert process.alive, process.log
         return process
 

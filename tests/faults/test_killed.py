@@ -249,14 +249,12 @@ def test_workers_killed_again_and_again_under_load(world: World, seed: int):
         world.enqueue("murder", index % 3)
     workers = [world.start_worker(ready=False, concurrency=6) for _ in range(3)]
     world.open(world.gate("soon"))
-    kills = 0
-    for _ in range(20):  # some of them before they have begun
-        world.enqueue("quick", 0.2, times=20)
-        deadline = chance.uniform(0.1, 0.5)
-        _pass(deadline)
-        place = chance.randrange(len(workers))
+    for _ in range(12):
+        world.enqueue("quick", 0.05, times=20)
+        until(lambda: any(worker.begun and worker.alive for worker in workers), "a worker begins")
+        _pass(chance.uniform(0.05, 0.6))
+        place = chance.choice([place for place, worker in enumerate(workers) if worker.begun])
         workers[place].kill()
-        kills += 1
         workers[place] = world.start_worker(ready=False, concurrency=6)
 
     def tend() -> bool:
@@ -268,7 +266,6 @@ def test_workers_killed_again_and_again_under_load(world: World, seed: int):
     until(tend, "every job ends", 120)
     jobs = world.check()
     assert {job.state for job in jobs.values()} == {State.COMPLETED}
-    assert kills == 20
 
 
 def _pass(seconds: float) -> None:

@@ -1,0 +1,164 @@
+"""Loop, thread and process: what a cancel does to each, and what becomes of a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from faults.history import record as write
+from faults.support import World, state_of, until
+from stoker.job import State
+
+
+def runner(world: World, job: str) -> int:
+    world.starts(job)
+    return world.history.runs(job)[-1].pid
+
+
+def gone(pid: int) -> bool:
+    return state_of(pid) in ("", "Z", "X")
+
+
+def test_a_killed_child_is_a_crash_and_not_the_workers(world: World):
+    job = world.enqueue("hold_in_process", world.gate())
+    beside = world.enqueue("hold", world.gate())
+    worker = world.start_worker()
+    pid = runner(world, job)
+    assert pid != worker.pid
+    world.starts(beside)
+    write(world.path, "dead", victim=pid)
+    os.kill(pid, signal.SIGKILL)
+    world.starts(job, 2)
+    world.open(world.gate())
+    record = world.ends(job)
+    assert (record.state, record.attempt, record.crashes) == (State.COMPLETED, 2, 1)
+    assert (world.ends(beside).attempt, world.job(beside).crashes) == (1, 0)
+    assert worker.alive
+    world.check()
+
+
+def test_a_job_that_kills_its_child_again_and_again_fails_at_its_cap(world: World):
+    job = world.enqueue("murder_in_process", 1000, max_crashes=3)
+    worker = world.start_worker()
+    record = world.ends(job)
+    assert (record.state, record.crashes, record.attempt) == (State.FAILED, 3, 3)
+    assert [failure.type for failure in record.errors] == ["crashed"]
+    assert worker.alive
+    world.check()
+
+
+def test_no_child_outlives_its_worker(world: World):
+    job = world.enqueue("hold_in_process", world.gate(), True)
+    worker = world.start_worker()
+    pid = runner(world, job)
+    worker.kill()
+    until(lambda: gone(pid), "the child ends")
+    write(world.path, "dead", victim=pid)
+    world.start_worker()
+    world.starts(job, 2)
+    world.open(world.gate())
+    record = world.ends(job)
+    assert (record.state, record.attempt, record.crashes) == (State.COMPLETED, 2, 1)
+    world.check()
+
+
+def test_an_async_job_that_is_cancelled_gets_cancelled_error(world: World):
+    job = world.enqueue("hold", world.gate())
+    world.start_worker()
+    world.starts(job)
+    assert world.app.jobs.cancel(job, reason="enough") == 1
+    record = world.ends(job)
+    assert (record.state, record.error) == (State.CANCELLED, "enough")
+    assert [run.how for run in world.history.runs(job)] == ["CancelledError"]
+    world.check()
+
+
+def test_a_job_in_a_thread_that_is_cancelled_sees_it(world: World):
+    job = world.enqueue("hold_in_thread", world.gate())
+    world.start_worker()
+    world.starts(job)
+    assert world.app.jobs.cancel(job) == 1
+    assert world.ends(job).state is State.CANCELLED
+    [told] = world.history.of("told", job=job)
+    assert told.note == "cancelled"
+    world.check()
+
+
+def test_a_job_in_a_process_that_is_cancelled_sees_it_and_its_process_is_kept(world: World):
+    job = world.enqueue("hold_in_process", world.gate())
+    world.start_worker()
+    pid = runner(world, job)
+    assert world.app.jobs.cancel(job) == 1
+    assert world.ends(job).state is State.CANCELLED
+    assert [run.how for run in world.history.runs(job)] == ["CancelledError"]
+    after = world.enqueue("hold_in_process", world.gate())
+    assert runner(world, after) == pid
+    world.open(world.gate())
+    assert world.ends(after).state is State.COMPLETED
+    world.check()
+
+
+def test_a_process_that_ignores_its_cancel_is_killed(world: World):
+    job = world.enqueue("hold_in_process", world.gate(), True)
+    worker = world.start_worker()
+    pid = runner(world, job)
+    assert world.app.jobs.cancel(job) == 1
+    record = world.ends(job)
+    assert (record.state, record.crashes) == (State.CANCELLED, 0)
+    assert gone(pid)
+    assert world.happened("told", job)
+    assert [run.how for run in world.history.runs(job)] == [None]
+    after = world.enqueue("quick")
+    assert world.ends(after).state is State.COMPLETED
+    assert worker.alive
+
+
+def test_a_job_that_ignores_its_cancel_and_returns_is_completed(world: World):
+    for task, args in (("hold_stubbornly", []), ("hold_in_thread", [True]), ("hold_in_process", [True])):
+        gate = world.gate(task)
+        job = world.enqueue(task, gate, *args)
+        if task == "hold_stubbornly":
+            world.start_worker()
+        world.starts(job)
+        assert world.app.jobs.cancel(job) == 1
+        until(lambda job=job: world.happened("told", job), "it is told")
+        world.open(gate)
+        record = world.ends(job)
+        assert (record.state, record.result, record.attempt) == (State.COMPLETED, "held", 1)
+    world.check()
+
+
+def test_a_queued_job_that_is_cancelled_never_starts(world: World):
+    blocker = world.enqueue("hold", world.gate())
+    world.start_worker(concurrency=1)
+    world.starts(blocker)
+    job = world.enqueue("quick")
+    assert world.app.jobs.cancel(job) == 1
+    world.open(world.gate())
+    assert world.ends(blocker).state is State.COMPLETED
+    assert world.ends(world.enqueue("quick")).state is State.COMPLETED
+    assert world.job(job).state is State.CANCELLED
+    assert world.history.runs(job) == []
+    world.check()
+
+
+def test_a_cancelled_job_whose_worker_dies_ends_as_cancelled(world: World):
+    job = world.enqueue("hold_stubbornly", world.gate())
+    worker = world.start_worker()
+    world.starts(job)
+    assert world.app.jobs.cancel(job, reason="enough") == 1
+    worker.kill()
+    world.start_worker()
+    record = world.ends(job)
+    assert (record.state, record.error, record.crashes) == (State.CANCELLED, "enough", 1)
+    assert len(world.history.runs(job)) == 1
+    world.check()
+
+
+def test_unknown_tasks_wait_and_are_not_harmed(world: World):
+    strange = world.enqueue("of_a_newer_version", max_crashes=1)
+    worker = world.start_worker()
+    assert world.ends(world.enqueue("quick")).state is State.COMPLETED
+    assert worker.terminate() == 0
+    job = world.job(strange)
+    assert (job.state, job.attempt, job.crashes, job.fence) == (State.QUEUED, 0, 0, 0)
