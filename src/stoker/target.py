@@ -43,7 +43,7 @@ def _imported(name: str) -> Any:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ConfigError(f"there is no module {name!r} here or on the path (here: {Path.cwd()})") from None
         raise ConfigError(f"the module {name} could not be imported:\n{_last_lines(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a guard for __main__ ends the process
         raise ConfigError(f"the module {name} could not be imported:\n{_last_lines(error)}") from error
 
 
