@@ -95,7 +95,7 @@ def latency() -> dict:
 
 
 def memory() -> dict:
-    return rounds({"stoker, normal": (run, "stoker", "normal", "memory", 200_000)}, 1)
+    return rounds({"stoker, normal": (run, "stoker", "normal", "memory", 400_000)}, 1)
 
 
 def idle() -> dict:

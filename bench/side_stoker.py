@@ -103,15 +103,16 @@ def latency(samples: int, inside: bool) -> dict:
 
 
 def memory(jobs: int) -> dict:
-    """Resident memory of a worker process after a tenth of the jobs, and after all."""
+    """Resident memory of a worker process after a quarter, half and all of the jobs."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    resident = []
-    for part in (jobs // 10, jobs - jobs // 10):
-        fill(part)
-        run_loop(_drain())
+    resident = {}
+    for share, part in (("quarter", jobs // 4), ("half", jobs // 4), ("all", jobs // 2)):
+        for _ in range(part // 10_000):
+            fill(10_000)
+            run_loop(_drain())
         with open("/proc/self/statm") as stream:
-            resident.append(int(stream.read().split()[1]) * resource.getpagesize() / 2**20)
-    return {"after_tenth_mb": resident[0], "after_all_mb": resident[1], "jobs": jobs}
+            resident[f"after_{share}_mb"] = int(stream.read().split()[1]) * resource.getpagesize() / 2**20
+    return {**resident, "jobs": jobs}
 
 
 def idle(seconds: float) -> dict:

@@ -31,10 +31,9 @@ _CHECKPOINT: Final = 4000
 """Pages (16 MB) in the log before they are copied into the file. Every job writes its pages three times, and those that
 meet in the log are copied once. Much more than this is slower under `full`, while the log's file still grows."""
 
-_LIVELY: Final = 0.002
-_CALM: Final = 0.004
-_LIVELY_FOR: Final = 1000
-"""How often other processes' commits are looked for (seconds), and after how many quiet looks that slows down."""
+_LOOKS: Final = ((0, 0.002), (2.0, 0.004), (12.0, 0.010))
+"""How often other processes' commits are looked for: after so many quiet seconds, every so many seconds. A look costs
+microseconds, but waking up for it costs ten times that."""
 
 
 class SqliteDriver:
@@ -322,9 +321,10 @@ class _Ear:
         self._hint = hint
         self._connection = driver.watch()
         self._seen = self._look()
-        self._quiet = 0
+        self._quiet = 0.0
+        self._pause = _LOOKS[0][1]
         driver.add_hint(self, self._from_inside)
-        self._timer = loop.call_later(_LIVELY, self._tick)
+        self._timer = loop.call_later(self._pause, self._tick)
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -339,11 +339,12 @@ class _Ear:
         version = self._look()
         if version != self._seen:
             self._seen = version
-            self._quiet = 0
+            self._quiet = 0.0
             self._hint()
         else:
-            self._quiet += 1
-        self._timer = self._loop.call_later(_LIVELY if self._quiet < _LIVELY_FOR else _CALM, self._tick)
+            self._quiet += self._pause
+        self._pause = max(pause for quiet, pause in _LOOKS if quiet <= self._quiet)
+        self._timer = self._loop.call_later(self._pause, self._tick)
 
     def _look(self) -> int:
         try:

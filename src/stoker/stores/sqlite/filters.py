@@ -33,12 +33,11 @@ _STARTABLE = _state_in(State.WAITING, State.SCHEDULED, State.QUEUED)
 _ENDED_BADLY = _state_in(State.FAILED, State.CANCELLED)
 _PROCESSING = _state_in(State.PROCESSING)
 
+_TWIN = f"SELECT 1 FROM stoker_jobs AS twin WHERE twin.key = stoker_jobs.key AND twin.{_state_in(*LIVE)}"  # noqa: S608
+
 _OPEN = {
     Action.CANCEL: f"{_state_in(*LIVE)} AND cancelling IS NULL",
-    Action.RETRY: (
-        f"{_ENDED_BADLY} AND (key IS NULL OR NOT EXISTS (SELECT 1 FROM stoker_jobs AS twin "
-        f"WHERE twin.key = stoker_jobs.key AND twin.{_state_in(*LIVE)}))"
-    ),
+    Action.RETRY: f"{_ENDED_BADLY} AND (key IS NULL OR NOT EXISTS ({_TWIN}))",
     Action.REQUEUE: f"{_PROCESSING} AND {_DEAD}",
     Action.PRIORITISE: f"{_STARTABLE} AND priority <> :priority",
     Action.DELETE: f"(NOT {_PROCESSING} OR {_DEAD})",

@@ -32,20 +32,20 @@ from stoker.store import (
     Want,
     Worker,
 )
-from stoker.stores.record import (
-    CODES,
-    COLUMNS,
-    STATES,
-    Record,
-    entry,
-    first_place,
-    from_job,
-    list_of,
-    strings,
-    to_job,
-    to_json,
-)
+from stoker.stores.record import COLUMNS, STATES, from_job, strings, to_job, to_json
 from stoker.stores.sqlite.filters import matching, open_to
+from stoker.stores.sqlite.rows import (
+    consequence,
+    full_row,
+    is_plain,
+    new_row,
+    record_of,
+    repeated,
+    said,
+    shown,
+    slot,
+    worker_of,
+)
 from stoker.stores.statements import load_migrations, load_statements, split_statements
 
 _PACKAGE: Final = "stoker.stores.sqlite"
@@ -53,7 +53,6 @@ _SIZES: Final = (64, 16, 4, 1)
 """Rows of one INSERT."""
 _REMEMBERED: Final = 90 * 24 * 3600 * SECOND
 """How long the name of a worker that is gone is kept for the records of its jobs."""
-_STATE: Final = COLUMNS.index("state")
 
 _claims = msgspec.json.Decoder(list[Claim])
 _refs = msgspec.json.Decoder(list[int])
@@ -69,10 +68,10 @@ class SqliteStore:
     def __init__(self, clock: Clock = now) -> None:
         self._now = clock
         self._sql = load_statements(_PACKAGE, "statements.sql")
-        self._insert = [(size, _repeated(self._sql["insert"], size)) for size in _SIZES]
+        self._insert = [(size, repeated(self._sql["insert"], size)) for size in _SIZES]
         self._migrations = load_migrations(_PACKAGE)
-        self._select = f"SELECT {', '.join(map(_shown, COLUMNS))} FROM stoker_jobs"  # noqa: S608 - names of our own
-        slots = ", ".join(map(_slot, (*COLUMNS, "expires_at")))
+        self._select = f"SELECT {', '.join(map(shown, COLUMNS))} FROM stoker_jobs"  # noqa: S608 - names of our own
+        slots = ", ".join(map(slot, (*COLUMNS, "expires_at")))
         self._restore = (
             f"INSERT INTO stoker_jobs ({', '.join(COLUMNS)}, expires_at) VALUES ({slots}) ON CONFLICT DO NOTHING"  # noqa: S608
         )
@@ -88,7 +87,7 @@ class SqliteStore:
         """See `Store.insert`."""
         now = self._now()
         changed = 0
-        for text, params in self._inserts([_row(job, now) for job in jobs]):
+        for text, params in self._inserts([new_row(job, now) for job in jobs]):
             reply = yield Statement(text, params)
             changed += reply.changed
         if changed == len(jobs):
@@ -190,7 +189,7 @@ class SqliteStore:
 
     def _settle(self, outcomes: Sequence[Outcome], now: int) -> Steps[list[int]]:
         """Record outcomes whose claims are held, and return the refs of the others."""
-        plain = {outcome.ref: _said(outcome) for outcome in outcomes if _plain(outcome)}
+        plain = {outcome.ref: said(outcome) for outcome in outcomes if is_plain(outcome)}
         if len(plain) == len(outcomes):
             refused = yield from self._complete(plain, now)
             if refused is not None:
@@ -222,10 +221,10 @@ class SqliteStore:
                 refused.append(outcome.ref)
                 continue
             held.discard(claim)  # a second outcome of one claim comes too late
-            if _plain(outcome):
-                plain[outcome.ref] = _said(outcome)
+            if is_plain(outcome):
+                plain[outcome.ref] = said(outcome)
             else:
-                others.append(_consequence(outcome))
+                others.append(consequence(outcome))
         if plain:
             yield self._ask("complete", outcomes=to_json(plain), now=now)
         if others:
@@ -377,7 +376,7 @@ class SqliteStore:
     @waking
     def restore(self, jobs: Sequence[Job]) -> Steps[int]:
         """See `Store.restore`."""
-        rows = [_full_row(from_job(job, 0)) for job in jobs]
+        rows = [full_row(from_job(job, 0)) for job in jobs]
         if not rows:
             return 0
         names = {job.worker for job in jobs if job.worker is not None}
@@ -396,7 +395,7 @@ class SqliteStore:
             params["before"] = page.before
         query = f"{self._select} WHERE {condition} ORDER BY id DESC LIMIT :limit"
         reply = yield Statement(query, {**params, "limit": page.limit})
-        return [to_job(_record(row)) for row in reply.rows]
+        return [to_job(record_of(row)) for row in reply.rows]
 
     @reading
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
@@ -424,107 +423,5 @@ class SqliteStore:
         reply = yield self._ask("workers")
         return Census(
             [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
-            [_worker(*row) for row in reply.rows],
+            [worker_of(*row) for row in reply.rows],
         )
-
-
-def _repeated(insert: str, size: int) -> str:
-    """An INSERT of one row as one of many."""
-    head, values, tail = insert.partition("VALUES ")
-    row, end, rest = tail.partition(")")
-    return head + values + ", ".join([row + end] * size) + rest
-
-
-def _row(job: NewJob, now: int) -> tuple[Any, ...]:
-    """The values of `insert`. Straight from the job: a `Record` between would take five times as long."""
-    state, run_at = first_place(job, now)
-    return (
-        job.id,
-        job.task,
-        job.queue,
-        job.payload,
-        CODES[state],
-        job.priority,
-        run_at,
-        job.max_attempts,
-        job.max_crashes,
-        job.keep_for,
-        now,
-        now,
-        job.owner,
-        job.key,
-        strings(job.tags),
-        job.overrides,
-        job.meta,
-        strings(job.parents),
-        job.workflow,
-        job.schedule,
-    )
-
-
-def _full_row(record: Record) -> tuple[Any, ...]:
-    expires_at = None if record.finished_at is None else record.finished_at + record.keep_for
-    facts = msgspec.structs.asdict(record) | {
-        "ref": None,
-        "state": CODES[record.state],
-    }  # the database gives the number
-    return (*facts.values(), expires_at)
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    record = Record(*row)
-    record.state = STATES[row[_STATE]]
-    return record
-
-
-def _shown(column: str) -> str:
-    """A column as people read it: a worker by its id."""
-    return "(SELECT id FROM stoker_workers WHERE ref = stoker_jobs.worker)" if column == "worker" else column
-
-
-def _slot(column: str) -> str:
-    """The reverse of `_shown`."""
-    return "(SELECT ref FROM stoker_workers WHERE id = ?)" if column == "worker" else "?"
-
-
-def _plain(outcome: Outcome) -> bool:
-    """Whether the statement `complete` can say it all."""
-    return (
-        outcome.verdict is Verdict.COMPLETED
-        and outcome.result is not None
-        and outcome.progress is None
-        and outcome.message is None
-        and outcome.checkpoint is None
-    )
-
-
-def _said(outcome: Outcome) -> str:
-    """A plain outcome as `complete` reads it."""
-    return f"{outcome.fence} {outcome.result}"
-
-
-def _consequence(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as the statement `settle` reads it; `worker` and `at` of the entry are filled in there."""
-    facts: dict[str, Any] = msgspec.structs.asdict(outcome)
-    failure = facts.pop("failure")
-    if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
-        facts["entry"] = entry(failure, None, 0)
-        facts["error"] = failure.summary
-    return facts
-
-
-def _worker(*row: Any) -> Worker:
-    id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until, running = row
-    return Worker(
-        id=id,
-        host=host,
-        pid=pid,
-        version=version,
-        queues=list_of(queues),
-        tags=list_of(tags),
-        concurrency=concurrency,
-        started_at=started_at,
-        seen_at=seen_at,
-        lease_until=lease_until,
-        running=running,
-    )
