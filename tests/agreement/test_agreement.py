@@ -19,6 +19,7 @@ from stoker.job import Failure, NewJob, State, Verdict
 from stoker.store import Action, Change, Facet, Filter, Page, Routing, Want, Worker
 
 LEASE = 15 * SECOND
+WORDS = ("progress", "message", "checkpoint")
 
 
 def some(*values: Any) -> st.SearchStrategy[Any]:
@@ -29,7 +30,7 @@ def few(element: st.SearchStrategy[Any], most: int = 4) -> st.SearchStrategy[lis
     return st.lists(element, max_size=most)
 
 
-picks = st.integers(0, 50)
+picks = st.integers(0, 4) | st.integers(0, 50)
 """Which of the things so far, counted from the newest."""
 
 workers = some("w1", "w2", "w3", "stranger")
@@ -61,9 +62,12 @@ facts = st.fixed_dictionaries(
         "overrides": some(None, '{"timeout":5}'),
     }
 )
-words = st.tuples(some(None, None, 0.0, 0.25, 1.0), some(None, None, "", "half"), some(None, None, "[1]", '"p"'))
+words = st.just((None, None, None)) | st.tuples(
+    some(None, None, 0.0, 0.25, 1.0), some(None, None, "", "half"), some(None, None, "[1]", '"p"')
+)
 failures = some(None, ("ValueError", "no"), ("E", "two\nlines"), ("E", ""))
-outcomes = st.fixed_dictionaries(
+plain = some("1", '{"r":"ü"}', None).map(lambda result: {"verdict": Verdict.COMPLETED, "result": result})
+outcomes = plain | st.fixed_dictionaries(
     {
         "verdict": st.sampled_from(Verdict),
         "result": some(None, "1", '{"r":"ü"}'),
@@ -147,7 +151,7 @@ class Agreement(RuleBasedStateMachine):
         self, worker: str, settled: list[Any], wants: list[Want], routing: Routing, limit: int, turn: int
     ) -> None:
         named = [
-            (claim, told | dict(zip(("progress", "message", "checkpoint"), words, strict=True)))
+            (claim, told | dict(zip(WORDS, words, strict=True)))
             for claim, (_, told, words) in zip(self.past_claims(settled), settled, strict=False)
         ]
         self.moves = 3  # given back, due again and claimed
@@ -160,9 +164,20 @@ class Agreement(RuleBasedStateMachine):
         self.pair.exchange(worker, [], [Want(None, limit)], routing, limit, turn)
 
     @precondition(lambda self: self.pair.claims)
-    @rule(settled=st.lists(st.tuples(st.integers(0, 5), outcomes, words), min_size=1, max_size=5))
+    @rule(settled=st.lists(st.tuples(picks, outcomes, words), min_size=1, max_size=5))
     def settle(self, settled: list[Any]) -> None:
         self.exchange("w1", settled, [], Routing(tasks=frozenset()), 0, 0)
+
+    @precondition(lambda self: self.pair.claims)
+    @rule(pick=picks, verdict=some(Verdict.RELEASED, Verdict.RETRY, Verdict.CRASHED), late=outcomes, words=words)
+    def lose_and_settle_late(self, pick: int, verdict: Verdict, late: dict[str, Any], words: Any) -> None:
+        """A claim is given back, perhaps claimed again, and then its first holder wakes up."""
+        (lost,) = self.past_claims([(pick,)])
+        self.pair.exchange("w1", [(lost, {"verdict": verdict})])
+        if pick % 2:
+            self.pair.exchange("w2", [], [Want(None, 50)], Routing(tasks=frozenset({"t1", "t2", "t3"})), 50)
+        self.pair.exchange("w1", [(lost, late | dict(zip(WORDS, words, strict=True)))])
+        self.moves = 5
 
     # --- workers ----------------------------------------------------------------------------------------------------
 
