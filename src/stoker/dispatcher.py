@@ -30,6 +30,10 @@ MAX_BATCH = 500
 """jobs of one claim, and outcomes of one settle, at most"""
 MAX_UNSETTLED = 5000
 """outcomes that may wait for the store before no more jobs are started"""
+LINGER = 0.005
+LINGER_BATCH = 100
+"""While claims wait for a slot anyway, outcomes wait up to that many seconds to be that many: else a busy worker would
+make an exchange for every few jobs that end. An idle one never lingers."""
 POLL = 1.0
 """seconds between two looks at a store that gave no hint"""
 ABANDONED_AFTER = 5.0
@@ -74,6 +78,7 @@ class Dispatcher:
         self._lost: set[tuple[int, int]] = set()  # claims that run still, but are no longer ours
         self._outcomes: list[Outcome] = []
         self._sent: Sequence[Outcome] | None = None  # of the exchange under way
+        self._unsent_since: float | None = None
         self._asked = 0
         self._hungry = True
         self._poll_at = 0.0
@@ -228,6 +233,8 @@ class Dispatcher:
     def _exchange(self, now: float) -> Exchange | None:
         if self._sent is not None or now < self._retry_at:
             return None
+        if self._lingers(now):
+            return None
         room = self._room()
         asks = room > 0 and (self._hungry or bool(self._outcomes))
         if not asks and not self._outcomes:
@@ -236,10 +243,19 @@ class Dispatcher:
         outcomes = self._outcomes[: self._batch]
         self._outcomes = self._outcomes[self._batch :]
         self._sent = outcomes
+        self._unsent_since = None
         self._asked = min(room, sum(want.limit for want in wants)) if wants else 0
         if wants:
             self._hungry = False
         return Exchange(outcomes, wants, room if wants else 0, self._turn)
+
+    def _lingers(self, now: float) -> bool:
+        """Whether the next exchange is better made a little later."""
+        if not self._outcomes or not self._buffer or self._stopping or len(self._outcomes) >= LINGER_BATCH:
+            return False
+        if self._unsent_since is None:
+            self._unsent_since = now
+        return now < self._unsent_since + LINGER
 
     def _room(self) -> int:
         if self._stopping or self.unsettled >= MAX_UNSETTLED:
@@ -317,6 +333,8 @@ class Dispatcher:
                 times.append(self._due_at)
         if self._buffer:
             times.append(self._buffered_at + STALE)
+        if self._unsent_since is not None and self._sent is None:
+            times.append(max(self._unsent_since + LINGER, self._retry_at))
         if self._stopping:
             times.append(self._deadline + ABANDONED_AFTER if self._told else self._deadline)
         return min(times, default=None)
