@@ -187,20 +187,22 @@ class Stoker:
         """
         if self.settings.mode == "foreground":
             raise ConfigError("in mode 'foreground' enqueue runs the jobs itself; there is nothing for a worker to do")
-        settings = self.settings
+        settings = self.settings.but(concurrency=concurrency, lease=lease, grace=grace)
+        limits = _limits(queues)
+        if isinstance(tags, str):
+            raise ConfigError(f"tags takes a list of texts, not one text: write [{tags!r}]")
         store, driver = self._engine.open()
-        limits = queues if queues is None or isinstance(queues, Mapping) else dict.fromkeys(queues)
         return WorkerLoop(
             self.registry,
             store,
             driver,
             WorkerOptions(
-                concurrency=concurrency or settings.concurrency,
+                concurrency=settings.concurrency,
                 queues=limits,
                 tags=frozenset(tags or ()) if tags or untagged else None,
                 untagged=untagged,
-                lease=lease or settings.lease,
-                grace=settings.grace if grace is None else grace,
+                lease=settings.lease,
+                grace=settings.grace,
                 drain=drain,
             ),
             app=self,
@@ -269,3 +271,17 @@ class Stoker:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+
+def _limits(queues: Mapping[str, int | None] | Sequence[str] | None) -> Mapping[str, int | None] | None:
+    if queues is None:
+        return None
+    if isinstance(queues, str):
+        raise ConfigError(f"queues takes names, or names with limits, not one text: write [{queues!r}]")
+    limits = queues if isinstance(queues, Mapping) else dict.fromkeys(queues)
+    if not limits:
+        raise ConfigError("queues is empty: name some, or leave it out to serve all")
+    for name, limit in limits.items():
+        if limit is not None and limit < 1:
+            raise ConfigError(f"the limit of queue {name!r} must be 1 or more, or None, not {limit!r}")
+    return limits

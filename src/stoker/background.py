@@ -27,6 +27,7 @@ class Background:
         self._grace = grace
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._up = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: WorkerLoop | None = None
         self._pid = os.getpid()
@@ -34,7 +35,7 @@ class Background:
     def added(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.added`."""
         if self._pid != os.getpid():  # the thread stayed in the parent
-            self._lock, self._thread, self._pid = threading.Lock(), None, os.getpid()
+            self._lock, self._thread, self._up, self._pid = threading.Lock(), None, threading.Event(), os.getpid()
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -48,22 +49,28 @@ class Background:
 
     def close(self, grace: float) -> None:
         """See `Local.close`."""
-        thread, loop, worker = self._thread, self._loop, self._worker
+        thread = self._thread
         if thread is None or self._pid != os.getpid():
             return
-        if loop is not None and worker is not None and not loop.is_closed():
+        self._grace = grace
+        self._up.wait()
+        loop, worker = self._loop, self._worker
+        if loop is not None and worker is not None:
             with suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(worker.stop, grace)
-        self._grace = grace
         if thread is not threading.current_thread():
             thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._up.set()
 
     async def _serve(self) -> None:
         self._worker = self._make_worker()
         self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._up.set)  # once the worker serves, and so can be told to stop
         watching = asyncio.ensure_future(self._watch(self._worker))
         try:
             await self._worker.serve()

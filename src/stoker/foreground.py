@@ -24,7 +24,8 @@ from stoker.worker.run import Surroundings, run_async, run_sync
 T = TypeVar("T")
 
 _NAME = "foreground"
-_FOR_EVER = 10**6 * clock.SECOND
+_WORKER = Worker(id=_NAME, host="", pid=0, version="", concurrency=1)
+_LEASE = 10**6 * clock.SECOND
 
 
 class LeapingClock:
@@ -71,9 +72,9 @@ class Foreground:
 
     def _next(self) -> Claim | None:
         """The next job; if all are for later, that time is now."""
-        self._driver.run(self._store.register(Worker(id=_NAME, host="", pid=0, version="", concurrency=1), _FOR_EVER))
         routing = Routing(self._registry.names)
         while True:
+            self._driver.run(self._store.register(_WORKER, _LEASE))  # anew after every leap, however far
             reply = self._driver.run(self._store.exchange(_NAME, (), (Want(None, 1),), routing, 1))
             if reply.claims:
                 return reply.claims[0]

@@ -36,11 +36,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grace: float = 30.0
     """seconds that running jobs get when their worker is asked to stop"""
 
+    def but(self, **given: Any) -> Settings:
+        """These settings with others in place of those that are given and not None. Raises `ConfigError`."""
+        return msgspec.structs.replace(self, **{name: value for name, value in given.items() if value is not None})
+
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise ConfigError(f"mode must be one of 'queue', 'async' and 'foreground', not {self.mode!r}")
-        if self.concurrency < 1 or self.processes < 1:
-            raise ConfigError(f"concurrency and processes must be 1 or more, not {self.concurrency}, {self.processes}")
+        for name, count in (("concurrency", self.concurrency), ("processes", self.processes)):
+            if count < 1:
+                raise ConfigError(f"{name} must be 1 or more, not {count!r}")
         if not self.lease >= 1:
             raise ConfigError(f"lease must be at least 1 second, not {self.lease!r}")
         if not self.grace >= 0:

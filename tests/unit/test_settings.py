@@ -53,7 +53,7 @@ def test_a_pyproject_without_our_table_says_nothing(tmp_path: Path) -> None:
         ({"STOKER_CONCURRENCY": "many"}, "the environment: concurrency: Expected `int`, got `str`"),
         ({"STOKER_LEASE": "x"}, "the environment: lease: Expected `float`, got `str`"),
         ({"STOKER_MODE": "eager"}, "the environment: mode: "),
-        ({"STOKER_CONCURRENCY": "0"}, "concurrency and processes must be 1 or more, not 0, 1"),
+        ({"STOKER_CONCURRENCY": "0"}, "concurrency must be 1 or more, not 0"),
         ({"STOKER_LEASE": "0.5"}, "lease must be at least 1 second, not 0.5"),
         ({"STOKER_LEASE": "nan"}, "lease must be at least 1 second, not nan"),
         ({"STOKER_GRACE": "-1"}, "grace must be zero or more seconds, not -1.0"),

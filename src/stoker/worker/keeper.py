@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from stoker import clock
@@ -131,10 +132,9 @@ class Keeper:
         if self._thread is not None:
             self._thread.join()
         if self.worker is not None:
-            try:
+            with suppress(StokerError):  # its lease runs out by itself
                 self._driver.run(self._store.retire(self.worker.id))
-            except StokerError:
-                return  # its lease runs out by itself
+        self._driver.close()
 
     # --- in the thread ----------------------------------------------------------------------------------------------
 

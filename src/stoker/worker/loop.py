@@ -83,13 +83,14 @@ class WorkerLoop:
         self._dispatcher = Dispatcher(
             options.concurrency, options.queues, drain=options.drain, turn=self._chance.randrange(1000)
         )
-        self._routing = Routing(registry.names, options.tags, options.untagged)
+        self._routing = Routing(frozenset(), options.tags, options.untagged)
         self._surroundings = Surroundings(registry, emit)
         self._keeper = Keeper(
             store, driver.sibling(), self._introduce, self, emit, lease=options.lease, chance=self._chance
         )
         self._attempts: dict[int, Attempt] = {}
-        self._background: set[asyncio.Task[Any]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._registering: asyncio.Task[None] | None = None
         self._starting = False
         self._progressed_at = clock.monotonic()
 
@@ -147,17 +148,19 @@ class WorkerLoop:
             self._threads.close()
             await self._processes.close()
             await in_thread(self._keeper.stop)
+            await asyncio.gather(*self._telling)
             self._tell_dropped()
             for hook in reversed(self._registry.on_stop):
-                await call(hook)
+                await self._surroundings.call_safely(hook)
             self._emit(WorkerStopped(worker.id))
 
     async def _work_to_the_end(self) -> None:
+        working = asyncio.ensure_future(self._work())  # never cancelled: the answer to an exchange must be heard
         try:
-            await self._work()
+            await asyncio.shield(working)
         except asyncio.CancelledError:  # whoever runs us wants to end: as after a second signal
             self.stop(0.0)
-            await self._work()
+            await working
             raise
 
     def _tell_dropped(self) -> None:
@@ -204,11 +207,17 @@ class WorkerLoop:
         self._keeper.beat()
         self._beating = self._loop.call_later(BEAT, self._beat)
 
+    def _route(self) -> Routing:
+        """What may be claimed: tasks that were declared since the last look as well."""
+        if len(self._routing.tasks) != len(self._registry):
+            self._routing = Routing(self._registry.names, self._options.tags, self._options.untagged)
+        return self._routing
+
     async def _exchange(self, exchange: Exchange) -> None:
         worker = self._keeper.worker
         wants = exchange.wants if worker is not None else ()
         plan = self._store.exchange(
-            worker.id if worker else "", exchange.outcomes, wants, self._routing, exchange.limit, exchange.turn
+            worker.id if worker else "", exchange.outcomes, wants, self._route(), exchange.limit, exchange.turn
         )
         failures = self._dispatcher.failures
         try:
@@ -302,8 +311,8 @@ class WorkerLoop:
         if raised is None:
             return
         task = asyncio.ensure_future(self._surroundings.failed(attempt, raised))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def _stop(self, claim: Claim, reason: str) -> None:
         attempt = self._attempts.get(claim.ref)
@@ -325,9 +334,7 @@ class WorkerLoop:
         self._emit(LeaseLost(worker.id, len(lost)))
         for claim in lost:
             self._stop(claim, LOST)
-        task = asyncio.ensure_future(self._register_again())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._registering = asyncio.ensure_future(self._register_again())
         self._wake()
 
     async def _register_again(self) -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from stoker.errors import InvalidArguments
+from stoker.errors import InvalidArguments, TaskError
 from stoker.events import HookFailed, Sink
 from stoker.job import Ending, Raised, Returned
 from stoker.task import Middleware, Next, Registry, Run
@@ -80,7 +80,7 @@ class Surroundings:
                 await call(hook, run.context)
             ending = await execute(attempt)
             for hook in self._registry.after:
-                await self._call_safely(hook, run.context, ending)
+                await self.call_safely(hook, run.context, ending)
             return ending
 
         chain: Next = innermost
@@ -94,9 +94,10 @@ class Surroundings:
     async def failed(self, attempt: Attempt, raised: Raised) -> None:
         """Tell the `on_failure` hooks that the job failed for good."""
         for hook in self._registry.on_failure:
-            await self._call_safely(hook, attempt.context, raised)
+            await self.call_safely(hook, attempt.context, raised)
 
-    async def _call_safely(self, hook: Callable[..., Any], *args: Any) -> None:
+    async def call_safely(self, hook: Callable[..., Any], *args: Any) -> None:
+        """Call a hook whose failure is told, and changes nothing."""
         try:
             await call(hook, *args)
         except Exception as error:  # noqa: BLE001 - what has happened cannot be undone by a hook
@@ -105,7 +106,12 @@ class Surroundings:
 
 def _wrapped(middleware: Middleware, inner: Next) -> Next:
     async def outer(run: Run) -> Ending:
-        return await middleware(run, inner)
+        ending: Any = await middleware(run, inner)
+        if not isinstance(ending, Ending):
+            raise TaskError(
+                f"{middleware.__qualname__} must return what next(run) gave it, or another ending, not {ending!r}"
+            )
+        return ending
 
     return outer
 
