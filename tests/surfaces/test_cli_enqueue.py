@@ -49,6 +49,8 @@ def test_arguments_are_json_or_text(shop, typed, args, kwargs):
         (["nope"], 1, "shop.resize"),
         (["resize"], 1, "path"),
         (["resize", "a", "wide"], 1, "width"),
+        (["resize", "a", "width=1", "width=2"], 2, "twice"),
+        (["resize", "a", "width=1", "--kwargs", '{"width": 2}'], 2, "twice"),
         (["resize", "a", "--kwargs", "{"], 2, "JSON"),
         (["resize", "a", "--kwargs", "[]"], 2, "object"),
         (["resize", "a", "--priority", "101"], 2, "100"),

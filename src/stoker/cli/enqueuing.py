@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
@@ -82,12 +82,12 @@ def enqueue(
     Arguments are checked as the task's own code would: a wrong one is named, and nothing is enqueued.
     """
     patience = None if timeout is None else age(timeout)
-    by_name = mapping(kwargs) if kwargs is not None else {}
+    by_name = {} if kwargs is None else mapping(kwargs)
     with code.opened() as app:
         _refuse_what_nobody_runs(app, wait=wait)
         found = app.registry.find(task)
-        positional, more = arguments(found, args or ())
-        call = Call(found, found.options.using(options.given()), positional, by_name | more)
+        positional, by_name = arguments(found, args or (), by_name)
+        call = Call(found, found.options.using(options.given()), positional, by_name)
         [handle] = app.enqueue_many([call])
         if not handle.created:
             note("there was an unfinished job with this key already; this is its id")
@@ -100,16 +100,18 @@ def enqueue(
     return 0
 
 
-def arguments(task: Task, texts: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-    """Arguments by position and by name, as they were typed."""
+def arguments(task: Task, texts: Sequence[str], by_name: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments by position and by name, as they were typed, besides those that are known by name."""
     hints, positions = _hints(task)
     args: list[Any] = []
-    kwargs: dict[str, Any] = {}
+    kwargs = dict(by_name)
     for text in texts:
         name, rest = named(text)
         if name is None:
             parameter = positions[min(len(args), len(positions) - 1)] if positions else ""
             args.append(value(rest, hints.get(parameter)))
+        elif name in kwargs:
+            raise typer.BadParameter(f"the argument {name} is given twice")
         else:
             kwargs[name] = value(rest, hints.get(name))
     return args, kwargs

@@ -58,7 +58,7 @@ class MemoryDriver:
 
     def examine(self) -> Sequence[Finding]:
         """See `Driver.examine`."""
-        advice = "if jobs must outlive this process, or others must see them, use sqlite:///jobs.db"
+        advice = "if jobs must outlive this process, or others must see them, use a store that processes share"
         return [Finding("store", self.durability, advice)]
 
     def sibling(self) -> MemoryDriver:
