@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
@@ -22,6 +23,8 @@ from stoker.options import Options
 from stoker.settings import Mode, Settings, load
 from stoker.task import Call, Hook, Middleware, Registry, Task
 from stoker.worker.loop import WorkerLoop, WorkerOptions
+
+_log = logging.getLogger("stoker.worker")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -243,7 +246,10 @@ class Stoker:
     def emit(self, event: Event) -> None:
         """Give an event to every sink."""
         for sink in self._sinks:
-            sink(event)
+            try:
+                sink(event)
+            except Exception:  # noqa: BLE001 - who listens must not stop the work
+                _log.exception("a subscriber to events failed")
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
