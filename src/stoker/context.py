@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from stoker.errors import InvalidArguments
+from stoker.job import storable
 
 
 class Context:
@@ -92,10 +93,10 @@ class Context:
         Values outside are taken as the nearer end. Reports are sent a few times a second; those between are skipped,
         the last one never is.
         """
-        fraction = done / total if total else (1.0 if total == 0 else float(done))
+        fraction = float(done / total) if total else (1.0 if total == 0 else float(done))
         self.value = min(1.0, max(0.0, fraction)) if fraction == fraction else None  # noqa: PLR0124 - NaN
         if message is not None:
-            self.message = message
+            self.message = storable(str(message))
         self._tell()
 
     @property

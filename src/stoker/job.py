@@ -79,6 +79,18 @@ class NewJob(Struct, frozen=True, kw_only=True):
     schedule: str | None = None
 
 
+LONGEST_MESSAGE: Final = 4_000
+"""Characters of a message that are kept."""
+
+
+def storable(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A person's text as every store can hold it: of a sensible length, without NUL and halves of characters."""
+    if len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]}\n… {len(text) - longest:,} characters left out …\n{text[-half:]}"
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class Inserted(Struct, frozen=True):
     """What an insert says of one job."""
 

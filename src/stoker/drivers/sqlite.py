@@ -387,6 +387,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             return  # it was rolled back by SQLite
 
 
+_UNFIT: Final = frozenset(
+    {0, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+)
+"""Not the database's fault but of what it was given (0: the module itself refused it): another try would fail, too."""
+
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _CAUSES: Final = {
     sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process has kept it locked for too long; is one hanging?"),
@@ -416,7 +421,7 @@ def _translated(error: BaseException, path: str) -> Exception:
     """The error as one of ours, with what to do about it."""
     if isinstance(error, StokerError):
         return error
-    if isinstance(error, sqlite3.Error):
+    if isinstance(error, sqlite3.Error) and _code(error) not in _UNFIT:
         kind, advice = _CAUSES.get(_code(error), (StoreUnavailable, "SQLite refused"))
         made = kind(f"the database {path}: {advice} ({error})")
         made.__cause__ = error

@@ -13,6 +13,7 @@ from stoker import clock
 from stoker.context import Context
 from stoker.errors import Cancel, InvalidArguments, Retry, Snooze
 from stoker.job import (
+    LONGEST_MESSAGE,
     AskedCancel,
     AskedRetry,
     AskedSnooze,
@@ -23,6 +24,7 @@ from stoker.job import (
     Raised,
     Returned,
     Verdict,
+    storable,
 )
 from stoker.options import Executor, Options
 from stoker.retry import judge, lineage, type_name
@@ -33,7 +35,6 @@ TIMED_OUT = "timed out"
 STOPPING = "the worker is stopping"
 LOST = "the lease was lost"
 
-_LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 32_000
 _DEEPEST_TRACEBACK = 100
 
@@ -139,7 +140,7 @@ class Attempt:
             case Snooze():
                 return AskedSnooze(clock.to_span(error.seconds))
             case Cancel():
-                return AskedCancel(_clean(error.reason, _LONGEST_MESSAGE) or None)
+                return AskedCancel(storable(error.reason, LONGEST_MESSAGE) or None)
         if self.reason == TIMED_OUT and is_cancelled(error):
             return Raised(
                 "TimeoutError", f"timed out after {(self.options.timeout or 0) / clock.SECOND:g} s", None, _TIMEOUT
@@ -163,14 +164,14 @@ def raised(error: BaseException) -> Raised:
     kind = type(error)
     try:
         message = str(error)
-    except Exception as broken:  # noqa: BLE001 - an exception whose own text raises must not stop the worker
+    except BaseException as broken:  # noqa: BLE001 - an exception whose own text raises must not stop the worker
         message = f"<its text could not be made: {type(broken).__name__}>"
     try:
         text = "".join(traceback.format_exception(kind, error, _own(error), limit=-_DEEPEST_TRACEBACK))
-    except Exception as broken:  # noqa: BLE001 - same
+    except BaseException as broken:  # noqa: BLE001 - same
         text = f"<its traceback could not be made: {type(broken).__name__}>"
-    trace = None if isinstance(error, InvalidArguments) else _clean(text, _LONGEST_TRACEBACK)
-    return Raised(type_name(kind), _clean(message, _LONGEST_MESSAGE), trace, lineage(kind))
+    trace = None if isinstance(error, InvalidArguments) else storable(text, _LONGEST_TRACEBACK)
+    return Raised(type_name(kind), storable(message, LONGEST_MESSAGE), trace, lineage(kind))
 
 
 def _own(error: BaseException) -> Any:
@@ -179,10 +180,3 @@ def _own(error: BaseException) -> Any:
     while trace is not None and trace.tb_next is not None and "/stoker/worker/" in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
     return trace
-
-
-def _clean(text: str, longest: int) -> str:
-    if len(text) > longest:
-        half = longest // 2
-        text = f"{text[:half]}\n… {len(text) - longest:,} characters left out …\n{text[-half:]}"
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")

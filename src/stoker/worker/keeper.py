@@ -143,7 +143,10 @@ class Keeper:
             self._bell.wait(PULSE)
             self._bell.clear()
             if not self._stopped:
-                self._pulse()
+                try:
+                    self._pulse()
+                except Exception as error:  # noqa: BLE001 - whatever it is, the lease must be kept
+                    self._emit(StoreFailed(error, 0))
 
     def _pulse(self) -> None:
         now = clock.monotonic()
@@ -153,7 +156,7 @@ class Keeper:
             return  # lost; the loop registers anew
         try:
             orders = self._exchange_words(worker, now)
-        except StokerError as error:
+        except Exception as error:  # noqa: BLE001 - a store may fail in any way
             self._emit(StoreFailed(error, 0))
             if clock.monotonic() >= self._held_until:
                 self._lost(worker)
@@ -175,7 +178,7 @@ class Keeper:
         lease = clock.to_span(self._lease) if renew else None
         try:
             orders = self._driver.run(self._store.heartbeat(worker.id, [report for _, report in reports], lease))
-        except StokerError:
+        except StokerError:  # anything else may be the fault of what a task said: that is dropped, the lease is not
             for attempt, _ in reports:
                 self._dirty.setdefault(attempt.claim.ref, attempt)
             raise
