@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from stoker.job import Inserted
 from stoker.worker.loop import WorkerLoop
+from stoker.worker.looping import run_loop
 
 _LOOK = 0.1
 """seconds between two looks whether the main thread has ended"""
@@ -63,7 +64,7 @@ class Background:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            run_loop(self._serve(), asyncio.new_event_loop)
         finally:
             self._up.set()
 

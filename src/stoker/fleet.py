@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from stoker.errors import MissingExtra
-from stoker.member import SIGNALS, USAGE, run_loop, run_member
+from stoker.member import SIGNALS, USAGE, run_member
 from stoker.worker.loop import WorkerOptions
+from stoker.worker.looping import run_loop
 
 _QUICK_DEATH = 5.0
 _LONGEST_PAUSE = 30.0

@@ -10,16 +10,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+import threading
+from typing import Final, NoReturn
 
 import msgspec
 
+from stoker import clock
 from stoker.errors import ConfigError, StokerError
 from stoker.target import load_app
 from stoker.worker.loop import WorkerLoop, WorkerOptions
-
-T = TypeVar("T")
+from stoker.worker.looping import PARTING, run_loop
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 FAILED: Final = 1
@@ -30,18 +30,9 @@ SWITCH_INTERVAL: Final = 0.0005
 for the busy event loop at every step."""
 
 
-def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run on an event loop: uvloop's where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
-
-
 def run_member(target: str, options: WorkerOptions, lifeline: int | None = None) -> int:
     """Run one worker in this process until it is stopped; the exit code. Says why it could not begin."""
+    before = set(threading.enumerate())
     try:
         app = load_app(target)
         given = {name: getattr(options, name) for name in options.__struct_fields__}
@@ -54,7 +45,27 @@ def run_member(target: str, options: WorkerOptions, lifeline: int | None = None)
     except StokerError as error:
         _say(str(error))
         return FAILED
+    if _held_up(before):
+        _leave(code)
     return code
+
+
+def _held_up(before: set[threading.Thread]) -> bool:
+    """Whether a thread that a task left behind would keep this process from its end."""
+    deadline = clock.monotonic() + PARTING
+    for thread in set(threading.enumerate()) - before:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - clock.monotonic()))
+            if thread.is_alive():
+                return True
+    return False
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process now: what still runs was given back, or was never a job."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def serve(worker: WorkerLoop, lifeline: int | None = None) -> int:
@@ -103,9 +114,7 @@ def main() -> None:
         format="%(asctime)s %(process)d %(levelname)s %(message)s",
     )
     code = run_member(target, msgspec.json.decode(options, type=WorkerOptions), int(lifeline))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # a task that ignored the order to stop may still hold a thread
+    _leave(code)
 
 
 if __name__ == "__main__":
