@@ -308,17 +308,20 @@ def _misbehave(kind: str, ctx: Context) -> Any:
 
 @app.task(name="misbehave")
 async def misbehave(ctx: Context, kind: str) -> Any:
-    return _misbehave(kind, ctx)
+    with running(ctx):
+        return _misbehave(kind, ctx)
 
 
 @app.task(name="misbehave_in_thread", executor="thread")
 def misbehave_in_thread(ctx: Context, kind: str) -> Any:
-    return _misbehave(kind, ctx)
+    with running(ctx):
+        return _misbehave(kind, ctx)
 
 
 @app.task(name="misbehave_in_process", executor="process")
 def misbehave_in_process(ctx: Context, kind: str) -> Any:
-    return _misbehave(kind, ctx)
+    with running(ctx):
+        return _misbehave(kind, ctx)
 
 
 @app.task(name="talk")
