@@ -8,6 +8,7 @@ Rules that hold for every verb:
    (but for `run_at`, which a person chose).
 4. Unknown ids are no-ops. A lost claim or a taken key is a normal answer, never an exception.
 5. A worker is alive while its lease, as last granted by this store, has not run out.
+6. Text is Unicode without NUL and lone surrogates; callers see to that. In JSON documents NUL stands escaped.
 """
 
 from __future__ import annotations
@@ -253,7 +254,10 @@ class Store(Protocol):
         ...
 
     def prune(self, limit: int = 1000) -> Plan[int]:
-        """Delete up to `limit` finished jobs whose retention is over; returns how many."""
+        """Delete up to `limit` finished jobs whose retention is over, longest over first; returns how many.
+
+        What records say of a worker that is gone for months may be forgotten as well.
+        """
         ...
 
     # --- the schema -------------------------------------------------------------------------------------------------
