@@ -12,6 +12,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from stoker import clock
 from stoker.connect import Connection, connect
 from stoker.drivers.borrowed import borrow
@@ -31,6 +33,8 @@ _FIRST_LOOK = 0.002
 _LONGEST_PAUSE = 0.05
 """Seconds between two looks for a job's end; the pause doubles from the first to the longest."""
 _MAX_BATCH = 1000
+_KEPT_IN_MEMORY = 600 * clock.SECOND
+"""Records of finished jobs are kept at most that long where they are kept in this process's memory."""
 
 
 class Local(Protocol):
@@ -159,7 +163,10 @@ class Engine:
         for call in calls:
             self._check_importable(call)
         ids = self._new_ids.take(len(calls))
-        return [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
+        jobs = [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
+        if self._connection.store.traits.durable:
+            return jobs
+        return [msgspec.structs.replace(job, keep_for=min(job.keep_for, _KEPT_IN_MEMORY)) for job in jobs]
 
     def _check_importable(self, call: Call) -> None:
         if call.task.module == "__main__" and self._connection.store.traits.shared:

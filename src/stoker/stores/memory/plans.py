@@ -7,8 +7,8 @@ from heaps and do not slow down under a backlog. Every verb runs under its drive
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -16,7 +16,6 @@ import msgspec
 
 from stoker.clock import SECOND, Clock, now
 from stoker.job import (
-    FINAL,
     LIVE,
     Claim,
     Failure,
@@ -46,6 +45,7 @@ from stoker.store import (
     Want,
     Worker,
 )
+from stoker.stores.memory.shelf import Shelf
 from stoker.stores.record import Record, appended, entry, from_job, from_new, list_of, to_job
 
 P = ParamSpec("P")
@@ -83,14 +83,7 @@ class MemoryStore:
 
     def __init__(self, clock: Clock = now) -> None:
         self._now = clock
-        self._serial = 0
-        self._records: dict[str, Record] = {}
-        self._by_ref: dict[int, Record] = {}
-        self._keys: dict[str, Record] = {}  # of unfinished jobs
-        self._held: dict[str, dict[int, Record]] = defaultdict(dict)  # processing, by worker
-        self._queued: Counter[str] = Counter()
-        self._ready: dict[str, list[tuple[tuple[int, int, int], Record]]] = defaultdict(list)  # heaps; stale entries
-        self._due: list[tuple[int, int, Record]] = []  # are skipped when met
+        self._shelf = Shelf()
         self._workers: dict[str, Worker] = {}
         self._paused: dict[str, bool] = {}
 
@@ -103,11 +96,11 @@ class MemoryStore:
         return [self._insert(job, now) for job in jobs]
 
     def _insert(self, job: NewJob, now: int) -> Inserted:
-        if job.id in self._records:
+        if job.id in self._shelf.by_id:
             return Inserted(job.id, created=False)
-        if job.key is not None and job.key in self._keys:
-            return Inserted(self._keys[job.key].id, created=False)
-        self._add(from_new(job, self._next_ref(), now))
+        if job.key is not None and job.key in self._shelf.keys:
+            return Inserted(self._shelf.keys[job.key].id, created=False)
+        self._shelf.add(from_new(job, self._shelf.next_ref(), now))
         return Inserted(job.id, created=True)
 
     @immediate
@@ -123,9 +116,9 @@ class MemoryStore:
         """See `Store.exchange`."""
         now = self._now()
         refused = [outcome.ref for outcome in outcomes if not self._settle(outcome, now)]
-        self._promote(now)
+        self._shelf.promote(now)
         alive = self._alive(worker, now)
-        ready = sorted(name for name, count in self._queued.items() if count and not self._paused.get(name))
+        ready = sorted(name for name, count in self._shelf.queued.items() if count and not self._paused.get(name))
         claims: list[Claim] = []
         if alive:
             for want in wants:
@@ -134,7 +127,7 @@ class MemoryStore:
                     claims += self._claim(worker, want.queue, routing, room, now)
                 else:
                     claims += self._claim_in_turns(worker, routing, ready, room, turn, now)
-        return Exchanged(claims, refused, self._due_in(now), alive)
+        return Exchanged(claims, refused, self._shelf.due_in(now), alive)
 
     def _claim_in_turns(
         self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
@@ -155,21 +148,12 @@ class MemoryStore:
         if room <= 0 or self._paused.get(queue):
             return []
         claims: list[Claim] = []
-        passed_over = []
-        heap = self._ready[queue]
-        while heap and len(claims) < room:
-            place, record = heapq.heappop(heap)
-            if record.state is not State.QUEUED or _place(record) != place:
-                continue
-            if not _takes(routing, record):
-                passed_over.append((place, record))
-                continue
-            self._move(record, State.PROCESSING, now)
+        for record in self._shelf.first(queue, room, lambda record: _takes(routing, record)):
             record.fence += 1
             record.attempt += 1
             record.worker = worker
             record.started_at = now
-            self._held[worker][record.ref] = record
+            self._shelf.move(record, State.PROCESSING, now)
             claims.append(
                 Claim(
                     record.ref,
@@ -186,12 +170,10 @@ class MemoryStore:
                     record.overrides,
                 )
             )
-        for passed in passed_over:
-            heapq.heappush(heap, passed)
         return claims
 
     def _settle(self, outcome: Outcome, now: int) -> bool:
-        record = self._by_ref.get(outcome.ref)
+        record = self._shelf.by_ref.get(outcome.ref)
         if record is None or record.state is not State.PROCESSING or record.fence != outcome.fence:
             return False
         self._report(record, outcome.progress, outcome.message, outcome.checkpoint)
@@ -201,12 +183,12 @@ class MemoryStore:
         if verdict is Verdict.COMPLETED:
             record.result = outcome.result
             record.error = None
-            self._move(record, State.COMPLETED, now)
+            self._shelf.move(record, State.COMPLETED, now)
         elif verdict is Verdict.FAILED:
-            self._move(record, State.FAILED, now)
+            self._shelf.move(record, State.FAILED, now)
         elif verdict is Verdict.CANCELLED:
             record.error = outcome.reason or record.cancelling or None
-            self._move(record, State.CANCELLED, now)
+            self._shelf.move(record, State.CANCELLED, now)
         else:
             if verdict in (Verdict.SNOOZED, Verdict.RELEASED):
                 record.attempt -= 1
@@ -223,7 +205,7 @@ class MemoryStore:
         record.crashes += 1
         if record.cancelling is None and capped and record.crashes >= record.max_crashes:
             self._blame(record, crash_failure(record.attempt, record.crashes), now)
-            self._move(record, State.FAILED, now)
+            self._shelf.move(record, State.FAILED, now)
         else:
             self._return(record, State.QUEUED, now)
 
@@ -232,7 +214,7 @@ class MemoryStore:
         if record.cancelling is not None:
             record.error = record.cancelling or None
             state = State.CANCELLED
-        self._move(record, state, now)
+        self._shelf.move(record, state, now)
 
     def _blame(self, record: Record, failure: Failure, now: int) -> None:
         record.errors = appended(record.errors, entry(failure, record.worker, now))
@@ -260,7 +242,7 @@ class MemoryStore:
         """See `Store.heartbeat`."""
         now = self._now()
         for report in progress:
-            record = self._by_ref.get(report.ref)
+            record = self._shelf.by_ref.get(report.ref)
             if record and record.state is State.PROCESSING and record.fence == report.fence:
                 self._report(record, report.progress, report.message, report.checkpoint)
                 record.updated_at = now
@@ -274,7 +256,7 @@ class MemoryStore:
         return self._orders(worker, self._now())
 
     def _orders(self, worker: str, now: int) -> Orders:
-        asked = [(r.ref, r.fence) for r in self._held[worker].values() if r.cancelling is not None]
+        asked = [(r.ref, r.fence) for r in self._shelf.held[worker].values() if r.cancelling is not None]
         return Orders(self._alive(worker, now), sorted(asked))
 
     @immediate
@@ -286,12 +268,12 @@ class MemoryStore:
     def recover(self, limit: int = 1000) -> Recovered:
         """See `Store.recover`."""
         now = self._now()
-        lost = [r for name, held in self._held.items() if not self._alive(name, now) for r in held.values()]
+        lost = [r for name, held in self._shelf.held.items() if not self._alive(name, now) for r in held.values()]
         lost.sort(key=lambda record: record.ref)
         for record in lost[:limit]:
             self._crash(record, now)
         for name in [name for name in self._workers if not self._alive(name, now)]:
-            if not self._held[name]:
+            if not self._shelf.held[name]:
                 del self._workers[name]
         failed = sum(record.state is State.FAILED for record in lost[:limit])
         return Recovered(queued=sum(r.state is State.QUEUED for r in lost[:limit]), failed=failed)
@@ -300,10 +282,10 @@ class MemoryStore:
     def prune(self, limit: int = 1000) -> int:
         """See `Store.prune`."""
         now = self._now()
-        over = [(r.finished_at + r.keep_for, r) for r in self._records.values() if r.finished_at is not None]
+        over = [(r.finished_at + r.keep_for, r) for r in self._shelf.by_id.values() if r.finished_at is not None]
         doomed = heapq.nsmallest(limit, ((end, r.ref, r) for end, r in over if end <= now))
         for _, _, record in doomed:
-            self._delete(record)
+            self._shelf.delete(record)
         return len(doomed)
 
     # --- the schema -------------------------------------------------------------------------------------------------
@@ -324,7 +306,7 @@ class MemoryStore:
         """See `Store.amend`."""
         now = self._now()
         changed = 0
-        for record in list(self._matching(which, now)):
+        for record in list(self._shelf.matching(which, now)):
             if changed == limit:
                 break
             if self._open_to(record, change, now):
@@ -338,7 +320,7 @@ class MemoryStore:
         now = self._now()
         keys: set[str] = set()  # of twins only one can be retried
         total = 0
-        for record in self._matching(which, now):
+        for record in self._shelf.matching(which, now):
             if not self._open_to(record, change, now):
                 continue
             if change.action is Action.RETRY and record.key is not None:
@@ -355,7 +337,7 @@ class MemoryStore:
             case Action.CANCEL:
                 return record.state in LIVE and record.cancelling is None
             case Action.RETRY:
-                free = record.key is None or record.key not in self._keys
+                free = record.key is None or record.key not in self._shelf.keys
                 return record.state in (State.FAILED, State.CANCELLED) and free
             case Action.REQUEUE:
                 return processing and not self._alive(record.worker, now)
@@ -371,22 +353,22 @@ class MemoryStore:
                 record.updated_at = now
             case Action.CANCEL:
                 record.error = change.reason
-                self._move(record, State.CANCELLED, now)
+                self._shelf.move(record, State.CANCELLED, now)
             case Action.RETRY:
                 record.max_attempts = max(record.max_attempts, record.attempt - record.crashes + 1)
                 record.max_crashes = max(record.max_crashes, record.crashes + 1)
                 record.run_at = now
                 record.finished_at = None
-                self._move(record, State.QUEUED, now)
+                self._shelf.move(record, State.QUEUED, now)
             case Action.REQUEUE:
                 self._crash(record, now, capped=False)
             case Action.PRIORITISE:
                 record.priority = change.priority
                 record.updated_at = now
                 if record.state is State.QUEUED:
-                    heapq.heappush(self._ready[record.queue], (_place(record), record))
+                    self._shelf.replace(record)
             case Action.DELETE:
-                self._delete(record)
+                self._shelf.delete(record)
 
     @immediate_waking
     def pause(self, queue: str, paused: bool) -> None:
@@ -399,12 +381,10 @@ class MemoryStore:
         return sum(self._restore(job) for job in jobs)
 
     def _restore(self, job: Job) -> bool:
-        if job.id in self._records or (job.state in LIVE and job.key is not None and job.key in self._keys):
+        if job.id in self._shelf.by_id or (job.state in LIVE and job.key is not None and job.key in self._shelf.keys):
             return False
-        record = from_job(job, self._next_ref())
-        self._add(record)
-        if record.state is State.PROCESSING:
-            self._held[record.worker or ""][record.ref] = record
+        record = from_job(job, self._shelf.next_ref())
+        self._shelf.add(record)
         return True
 
     # --- readers ----------------------------------------------------------------------------------------------------
@@ -412,14 +392,14 @@ class MemoryStore:
     @immediate
     def find(self, which: Filter = Filter(), page: Page = Page()) -> list[Job]:
         """See `Store.find`."""
-        matching = (r for r in self._matching(which, self._now()) if page.before is None or r.id < page.before)
+        matching = (r for r in self._shelf.matching(which, self._now()) if page.before is None or r.id < page.before)
         newest = heapq.nlargest(page.limit, matching, key=lambda record: record.id)
         return [to_job(record) for record in newest]
 
     @immediate
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> dict[str, int]:
         """See `Store.count`."""
-        values = (getattr(record, by) for record in self._matching(which, self._now()))
+        values = (getattr(record, by) for record in self._shelf.matching(which, self._now()))
         return dict(Counter(str(value) for value in values if value is not None))
 
     @immediate
@@ -428,7 +408,7 @@ class MemoryStore:
         now = self._now()
         states: dict[str, Counter[State]] = {name: Counter() for name in self._paused}
         due: dict[str, int] = {}
-        for record in self._records.values():
+        for record in self._shelf.by_id.values():
             if record.state in LIVE:
                 states.setdefault(record.queue, Counter())[record.state] += 1
             if record.state is State.QUEUED:
@@ -445,82 +425,12 @@ class MemoryStore:
             )
             for name, count in sorted(states.items())
         ]
-        workers = [msgspec.structs.replace(w, running=len(self._held[w.id])) for w in self._workers.values()]
+        workers = [msgspec.structs.replace(w, running=len(self._shelf.held[w.id])) for w in self._workers.values()]
         return Census(queues, sorted(workers, key=lambda worker: (worker.started_at, worker.id)))
-
-    # --- the records and their indexes ------------------------------------------------------------------------------
-
-    def _next_ref(self) -> int:
-        self._serial += 1
-        return self._serial
-
-    def _add(self, record: Record) -> None:
-        self._records[record.id] = record
-        self._by_ref[record.ref] = record
-        self._enter(record)
-
-    def _move(self, record: Record, state: State, now: int) -> None:
-        """Change a record's state and every index that depends on it."""
-        self._leave(record)
-        record.state = state
-        record.updated_at = now
-        if state in FINAL:
-            record.finished_at = now
-            record.cancelling = None
-        self._enter(record)
-
-    def _leave(self, record: Record) -> None:
-        if record.state is State.QUEUED:
-            self._queued[record.queue] -= 1
-        elif record.state is State.PROCESSING:
-            self._held[record.worker or ""].pop(record.ref, None)
-        if record.state in LIVE and record.key is not None:
-            self._keys.pop(record.key, None)
-
-    def _enter(self, record: Record) -> None:
-        if record.state is State.QUEUED:
-            self._queued[record.queue] += 1
-            heapq.heappush(self._ready[record.queue], (_place(record), record))
-        elif record.state is State.SCHEDULED:
-            heapq.heappush(self._due, (record.run_at, record.ref, record))
-        if record.state in LIVE and record.key is not None:
-            self._keys[record.key] = record
-
-    def _delete(self, record: Record) -> None:
-        self._leave(record)
-        record.state = State.CANCELLED  # so that its entries in the heaps are stale
-        del self._records[record.id], self._by_ref[record.ref]
-
-    def _promote(self, now: int) -> None:
-        while self._due and self._due[0][0] <= now:
-            run_at, _, record = heapq.heappop(self._due)
-            if record.state is State.SCHEDULED and record.run_at == run_at:
-                self._move(record, State.QUEUED, now)
-
-    def _due_in(self, now: int) -> int | None:
-        while self._due:
-            run_at, _, record = self._due[0]
-            if record.state is State.SCHEDULED and record.run_at == run_at:
-                return max(0, run_at - now)
-            heapq.heappop(self._due)
-        return None
 
     def _alive(self, worker: str | None, now: int) -> bool:
         known = self._workers.get(worker or "")
         return known is not None and known.lease_until > now
-
-    def _matching(self, which: Filter, now: int) -> Iterator[Record]:
-        """Records that match, in order of insertion."""
-        pool: Iterable[Record] = self._records.values()
-        if which.ids is not None:
-            known = (self._records.get(id) for id in dict.fromkeys(which.ids))
-            pool = sorted((record for record in known if record), key=lambda record: record.ref)
-        return (record for record in pool if _matches(which, record, now))
-
-
-def _place(record: Record) -> tuple[int, int, int]:
-    """A record's place in its queue."""
-    return (-record.priority, record.run_at, record.ref)
 
 
 def _takes(routing: Routing, record: Record) -> bool:
@@ -529,22 +439,3 @@ def _takes(routing: Routing, record: Record) -> bool:
     if routing.tags is None:
         return True
     return not routing.tags.isdisjoint(list_of(record.tags)) if record.tags else routing.untagged
-
-
-def _matches(which: Filter, record: Record, now: int) -> bool:
-    return (
-        (which.states is None or record.state in which.states)
-        and which.queue in (None, record.queue)
-        and which.task in (None, record.task)
-        and (which.tag is None or which.tag in list_of(record.tags))
-        and which.owner in (None, record.owner)
-        and which.workflow in (None, record.workflow)
-        and which.key in (None, record.key)
-        and (which.text is None or _fold(which.text) in _fold(record.payload))
-        and (which.idle_for is None or record.updated_at <= now - which.idle_for)
-    )
-
-
-def _fold(text: str) -> str:
-    """Letter case ignored, in ASCII only: the most that every database does alike."""
-    return "".join(c.lower() if c.isascii() else c for c in text)
