@@ -17,6 +17,7 @@ import msgspec
 
 from stoker import clock
 from stoker.errors import ConfigError, StokerError
+from stoker.printable import CleanFormatter
 from stoker.target import load_app
 from stoker.worker.loop import WorkerLoop, WorkerOptions
 from stoker.worker.looping import PARTING, run_loop
@@ -109,10 +110,9 @@ def _say(text: str) -> None:
 def main() -> None:
     """Run as a child of a fleet."""
     target, options, lifeline = sys.argv[1:]
-    logging.basicConfig(
-        level=os.environ.get("STOKER_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(process)d %(levelname)s %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
+    logging.basicConfig(level=os.environ.get("STOKER_LOG_LEVEL", "INFO").upper(), handlers=[handler])
     code = run_member(target, msgspec.json.decode(options, type=WorkerOptions), int(lifeline))
     _leave(code)
 

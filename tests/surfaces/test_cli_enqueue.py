@@ -209,10 +209,16 @@ def test_a_fleet(shop, eventually):
     worker = shop.spawn("worker", "--processes", "2", "--log-level", "warning")
     try:
         eventually(lambda: len(shop.ok("workers", "list", "--json").json) == 2)
+        id = shop.enqueue("broken")
+        eventually(lambda: shop.states()[id] == "failed")
     finally:
         worker.terminate()
         _, err = worker.communicate(timeout=30)
-    assert (worker.returncode, err) == (0, b"")
+    assert worker.returncode == 0
+    [line] = err.splitlines()
+    assert b"shop.broken" in line
+    assert b"\\x1b" in line
+    assert b"\x1b" not in line
 
 
 def test_a_worker_without_tasks_says_so(shop):

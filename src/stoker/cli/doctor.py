@@ -17,11 +17,12 @@ from stoker import clock
 from stoker.app import Stoker
 from stoker.cli.command import command
 from stoker.cli.output import STYLES, Output, console
-from stoker.cli.text import clean, counted, span
+from stoker.cli.text import counted, span
 from stoker.cli.where import Where
 from stoker.cli.workers import alive
 from stoker.errors import StokerError
 from stoker.job import LIVE, State
+from stoker.printable import clean
 from stoker.store import Census, QueueInfo, Worker
 
 _SKEW: Final = 5.0

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stoker.cli.text import clean, clean_json, line
+from stoker.cli.text import line
+from stoker.printable import clean, clean_json
 
 STYLES: Final[Mapping[str, str]] = {
     "waiting": "dim",

@@ -10,8 +10,9 @@ import msgspec
 
 from stoker import clock
 from stoker.app import Stoker
-from stoker.cli.text import clean_json, since, span
+from stoker.cli.text import since, span
 from stoker.job import Failure, Job, State
+from stoker.printable import clean_json
 from stoker.store import QueueInfo, Worker
 
 COLUMNS: Final = ("id", "state", "task", "queue", "attempt", "progress", "when", "note")

@@ -14,11 +14,11 @@ import typer
 from stoker.app import Stoker
 from stoker.cli.command import command
 from stoker.cli.output import note
-from stoker.cli.text import clean
 from stoker.cli.values import age, queues, split
 from stoker.cli.where import Code
 from stoker.errors import ConfigError
 from stoker.fleet import run_fleet
+from stoker.printable import CleanFormatter
 from stoker.target import load_app
 from stoker.worker.loop import WorkerOptions
 
@@ -78,13 +78,6 @@ class Labour:
             grace=grace,
             drain=self.drain,
         )
-
-
-class _Cleaning(logging.Formatter):
-    """A formatter whose lines no terminal obeys, whatever a job's error says."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record))
 
 
 def add_to(group: typer.Typer) -> None:
@@ -150,5 +143,5 @@ def _work(code: Code, labour: Labour) -> int:
 def _log(level: Level) -> None:
     os.environ["STOKER_LOG_LEVEL"] = level.value.upper()  # for the processes of a fleet
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Cleaning("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(CleanFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.value.upper(), handlers=[handler])  # where the app has set up none of its own
