@@ -20,6 +20,7 @@ from stoker.store import Action, Change, Facet, Filter, Page, Routing, Want, Wor
 
 LEASE = 15 * SECOND
 WORDS = ("progress", "message", "checkpoint")
+EVERY_TASK = Routing(tasks=frozenset({"t1", "t2", "t3"}))
 
 
 def some(*values: Any) -> st.SearchStrategy[Any]:
@@ -33,7 +34,7 @@ def few(element: st.SearchStrategy[Any], most: int = 4) -> st.SearchStrategy[lis
 picks = st.integers(0, 4) | st.integers(0, 50)
 """Which of the things so far, counted from the newest."""
 
-workers = some("w1", "w2", "w3", "stranger")
+workers = some("w1", "w2", "w1", "w2", "w3", "stranger")
 queues = some("a", "b", "ü")
 tasks = some("t1", "t2", "t3")
 tags = some("x", "y", "z'%")
@@ -49,7 +50,7 @@ facts = st.fixed_dictionaries(
         "payload": payloads,
         "queue": queues,
         "priority": some(0, 0, 1, -1, 100),
-        "delay": spans,
+        "delay": some(0, 0, 0, 0, 0, 1, SECOND, LEASE),
         "max_attempts": st.integers(1, 3),
         "max_crashes": st.integers(1, 3),
         "keep_for": spans,
@@ -125,7 +126,17 @@ class Agreement(RuleBasedStateMachine):
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
-    @rule(jobs=st.lists(st.tuples(st.none() | picks, facts, st.none() | st.integers(-5, 5), few(picks, 1)), max_size=6))
+    @rule(
+        jobs=st.lists(
+            st.tuples(
+                some(*[None] * 4, 0, 1, 2, 7),
+                facts,
+                some(*[None] * 4, -5, -1, 0, 1),
+                some((), (), (), (), (), (), (0,), (1, 3)),
+            ),
+            max_size=6,
+        )
+    )
     def insert(self, jobs: list[Any]) -> None:
         made: dict[str, NewJob] = {}
         batch = []
@@ -157,11 +168,13 @@ class Agreement(RuleBasedStateMachine):
         self.moves = 3  # given back, due again and claimed
         self.pair.exchange(worker, named, wants, routing, limit, turn)
 
-    @rule(worker=workers, turn=st.integers(0, 5), limit=st.integers(1, 8))
-    def claim(self, worker: str, turn: int, limit: int) -> None:
-        routing = Routing(tasks=frozenset({"t1", "t2", "t3"}))
+    @rule(worker=some("w1", "w2"), turn=st.integers(0, 5), limit=st.integers(1, 8), jobs=st.lists(facts, max_size=4))
+    def work(self, worker: str, turn: int, limit: int, jobs: list[dict[str, Any]]) -> None:
+        """Jobs come, and a worker that is surely alive takes some: without this, too little would ever be held."""
+        self.insert([(None, job, None, ()) for job in jobs])
+        self.register(worker, 10 * LEASE, 1)
+        self.pair.exchange(worker, [], [Want(None, limit)], EVERY_TASK, limit, turn)
         self.moves = 2
-        self.pair.exchange(worker, [], [Want(None, limit)], routing, limit, turn)
 
     @precondition(lambda self: self.pair.claims)
     @rule(settled=st.lists(st.tuples(picks, outcomes, words), min_size=1, max_size=5))
@@ -169,13 +182,20 @@ class Agreement(RuleBasedStateMachine):
         self.exchange("w1", settled, [], Routing(tasks=frozenset()), 0, 0)
 
     @precondition(lambda self: self.pair.claims)
-    @rule(pick=picks, verdict=some(Verdict.RELEASED, Verdict.RETRY, Verdict.CRASHED), late=outcomes, words=words)
-    def lose_and_settle_late(self, pick: int, verdict: Verdict, late: dict[str, Any], words: Any) -> None:
+    @rule(
+        pick=picks,
+        verdict=some(Verdict.RELEASED, Verdict.RETRY, Verdict.CRASHED),
+        again=st.booleans(),
+        late=outcomes,
+        words=words,
+    )
+    def settle_late(self, pick: int, verdict: Verdict, again: bool, late: dict[str, Any], words: Any) -> None:
         """A claim is given back, perhaps claimed again, and then its first holder wakes up."""
         (lost,) = self.past_claims([(pick,)])
         self.pair.exchange("w1", [(lost, {"verdict": verdict})])
-        if pick % 2:
-            self.pair.exchange("w2", [], [Want(None, 50)], Routing(tasks=frozenset({"t1", "t2", "t3"})), 50)
+        if again:
+            self.register("w2", 10 * LEASE, 1)
+            self.pair.exchange("w2", [], [Want(None, 50)], EVERY_TASK, 50)
         self.pair.exchange("w1", [(lost, late | dict(zip(WORDS, words, strict=True)))])
         self.moves = 5
 
@@ -244,7 +264,7 @@ class Agreement(RuleBasedStateMachine):
                 total += changed
             assert total == expected
 
-    @rule(queue=queues, paused=st.booleans())
+    @rule(queue=queues, paused=some(True, False, False, False))
     def pause(self, queue: str, paused: bool) -> None:
         self.moves = 0
         self.pair.ask(lambda store: store.pause(queue, paused))
