@@ -36,6 +36,8 @@ LINGER_BATCH = 100
 make an exchange for every few jobs that end. An idle one never lingers."""
 POLL = 1.0
 """seconds between two looks at a store that gave no hint"""
+UNSURE = 30.0
+"""seconds after a failed exchange for which each exchange says what is known: it may yet have been made, and late"""
 ABANDONED_AFTER = 5.0
 """seconds between the order to stop and giving up on a job that does not"""
 
@@ -47,6 +49,8 @@ class Exchange(Struct, frozen=True):
     wants: Sequence[Want]
     limit: int
     turn: int
+    known: Sequence[int] | None = None
+    """given while there may be claims whose reply was lost: all claims that are known of"""
 
 
 class Decision(Struct, frozen=True):
@@ -81,10 +85,12 @@ class Dispatcher:
         self._unsent_since: float | None = None
         self._asked = 0
         self._hungry = True
+        self._registered = True
         self._poll_at = 0.0
         self._due_at: float | None = None
         self._retry_at = 0.0
         self._failures = 0
+        self._unsure_until = 0.0
         self._batch = MAX_BATCH
         self._condemned: set[tuple[int, int]] = set()
         self._rate = 0.0
@@ -156,7 +162,7 @@ class Dispatcher:
         if self._asked:
             self._hungry = self._hungry or len(reply.claims) >= self._asked  # hungry already: hinted meanwhile
         if not reply.alive:
-            self._hungry = False  # until it is registered again
+            self._hungry = self._registered = False  # until it is registered again
         self._turn += 1
         if reply.claims:
             if not self._buffer:
@@ -176,6 +182,8 @@ class Dispatcher:
         self._hungry = True
         self._failures += 1
         self._retry_at = now + pause
+        if self._asked:
+            self._unsure_until = now + UNSURE
         if transient or not sent:
             self._outcomes[:0] = sent
             return
@@ -197,6 +205,7 @@ class Dispatcher:
 
     def lease_lost(self) -> Sequence[Claim]:
         """Another worker may have our jobs now: the running ones, to be told to stop. Nothing of them is reported."""
+        self._registered = False
         lost = list(self._running.values())
         self._lost.update((claim.ref, claim.fence) for claim in lost)
         self._running.clear()
@@ -205,7 +214,7 @@ class Dispatcher:
 
     def registered(self) -> None:
         """The worker is alive (again), under a new name."""
-        self._hungry = True
+        self._hungry = self._registered = True
 
     def stop(self, now: float, grace: float) -> None:
         """Claim no more; give running jobs that many seconds, then tell them to stop. Again: the sooner end counts."""
@@ -247,7 +256,13 @@ class Dispatcher:
         self._asked = min(room, sum(want.limit for want in wants)) if wants else 0
         if wants:
             self._hungry = False
-        return Exchange(outcomes, wants, room if wants else 0, self._turn)
+        known = self._known() if now < self._unsure_until else None
+        return Exchange(outcomes, wants, room if wants else 0, self._turn, known)
+
+    def _known(self) -> Sequence[int]:
+        """Every claim that this worker knows to be its own."""
+        unsettled = (*(self._sent or ()), *self._outcomes)
+        return [*self._running, *(claim.ref for claim in self._buffer), *(outcome.ref for outcome in unsettled)]
 
     def _lingers(self, now: float) -> bool:
         """Whether the next exchange is better made a little later."""
@@ -320,7 +335,7 @@ class Dispatcher:
 
     def _done(self) -> bool:
         idle = not (self._running or self._lost or self._buffer or self._outcomes or self._sent is not None)
-        return idle and (self._stopping or (self._drain and not self._hungry))
+        return idle and (self._stopping or (self._drain and self._registered and not self._hungry))
 
     def _wake_at(self, now: float) -> float | None:
         if self._sent is not None:

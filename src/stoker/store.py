@@ -209,6 +209,7 @@ class Store(Protocol):
         routing: Routing = Routing(tasks=frozenset()),
         limit: int = 0,
         turn: int = 0,
+        known: Sequence[int] | None = None,
     ) -> Plan[Exchanged]:
         """Settle what is done, then claim what there is room for: one round trip.
 
@@ -216,6 +217,9 @@ class Store(Protocol):
         retention), exactly if its `(ref, fence)` is a claim now held; else its ref is in `refused` and nothing
         changes. It does not matter whether the worker is alive, as long as nobody took the claim away. A job that was
         asked to cancel, and whose outcome would bring it back, ends as cancelled instead.
+
+        Know: where `known` is given, claims of this worker whose refs are not in it are given back, as if each had an
+        outcome `RELEASED`: their reply was lost, so nobody runs them, and a lease that is renewed would keep them.
 
         Claim: up to `limit` jobs in all and up to each want's own limit; due jobs of tasks and tags that `routing`
         lets through, of queues that are not paused; by priority, then by due time, then by order of insertion.

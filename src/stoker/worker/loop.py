@@ -217,7 +217,13 @@ class WorkerLoop:
         worker = self._keeper.worker
         wants = exchange.wants if worker is not None else ()
         plan = self._store.exchange(
-            worker.id if worker else "", exchange.outcomes, wants, self._route(), exchange.limit, exchange.turn
+            worker.id if worker else "",
+            exchange.outcomes,
+            wants,
+            self._route(),
+            exchange.limit,
+            exchange.turn,
+            exchange.known if worker is not None else None,
         )
         failures = self._dispatcher.failures
         try:

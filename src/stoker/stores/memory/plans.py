@@ -112,10 +112,14 @@ class MemoryStore:
         routing: Routing = Routing(tasks=frozenset()),
         limit: int = 0,
         turn: int = 0,
+        known: Sequence[int] | None = None,
     ) -> Exchanged:
         """See `Store.exchange`."""
         now = self._now()
         refused = [outcome.ref for outcome in outcomes if not self._settle(outcome, now)]
+        if known is not None:
+            for record in [r for ref, r in self._shelf.held[worker].items() if ref not in known]:
+                self._settle(Outcome(record.ref, record.fence, Verdict.RELEASED), now)
         self._shelf.promote(now)
         alive = self._alive(worker, now)
         ready = sorted(name for name, count in self._shelf.queued.items() if count and not self._paused.get(name))

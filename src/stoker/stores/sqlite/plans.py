@@ -123,12 +123,15 @@ class SqliteStore:
         routing: Routing = Routing(tasks=frozenset()),
         limit: int = 0,
         turn: int = 0,
+        known: Sequence[int] | None = None,
     ) -> Steps[Exchanged]:
         """See `Store.exchange`."""
         now = self._now()
         refused: list[int] = []
         if outcomes:
             refused = yield from self._settle(outcomes, now)
+        if known is not None:
+            yield from self._release_unknown(worker, known, now)
         reply = yield self._ask("look", worker=worker, now=now)
         holder, due, paused = reply.rows[0]
         if due is not None and due <= now:
@@ -150,6 +153,12 @@ class SqliteStore:
                 elif want.queue not in closed:
                     claims += yield from self._claim(holder, want.queue, routing, room, now)
         return Exchanged(claims, refused, due_in, holder is not None)
+
+    def _release_unknown(self, worker: str, known: Sequence[int], now: int) -> Steps[None]:
+        reply = yield self._ask("unknown", worker=worker, known=to_json(known))
+        refs = _refs.decode(reply.rows[0][0])
+        if refs:
+            yield from self._end_alike(refs, Verdict.RELEASED, now)
 
     def _claim_in_turns(
         self, worker: int, routing: Routing, names: list[str], room: int, turn: int, now: int
@@ -281,14 +290,15 @@ class SqliteStore:
         refs = _refs.decode(reply.rows[0][0])
         queued = failed = 0
         if refs:
-            yield from self._crash(refs, now, capped=True)
+            yield from self._end_alike(refs, Verdict.CRASHED, now)
             reply = yield self._ask("tally", refs=to_json(refs))
             queued, failed = reply.rows[0]
         yield self._ask("forget", now=now)
         return Recovered(queued, failed)
 
-    def _crash(self, refs: Sequence[int], now: int, *, capped: bool) -> Steps[None]:
-        outcomes = to_json([{"ref": ref, "verdict": Verdict.CRASHED} for ref in refs])
+    def _end_alike(self, refs: Sequence[int], verdict: Verdict, now: int, *, capped: bool = True) -> Steps[None]:
+        """Settle claims that are known to be held, all with one verdict."""
+        outcomes = to_json([{"ref": ref, "verdict": verdict} for ref in refs])
         yield self._ask("settle", outcomes=outcomes, now=now, capped=capped)
 
     @writing
@@ -344,7 +354,7 @@ class SqliteStore:
             case Action.RETRY:
                 reply = yield self._ask("retry", refs=to_json(refs), now=now)
             case Action.REQUEUE:
-                yield from self._crash(refs, now, capped=False)
+                yield from self._end_alike(refs, Verdict.CRASHED, now, capped=False)
                 return len(refs)
             case Action.PRIORITISE:
                 reply = yield self._ask("prioritise", refs=to_json(refs), now=now, priority=change.priority)

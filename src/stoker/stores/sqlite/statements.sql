@@ -27,6 +27,12 @@ SELECT
     (SELECT min(run_at) FROM stoker_jobs WHERE state = $scheduled),
     (SELECT json_group_array(name) FROM stoker_queues WHERE paused)
 
+-- name: unknown
+-- Claims of a worker that it does not know of.
+SELECT json_group_array(ref) FROM stoker_jobs
+WHERE worker = (SELECT ref FROM stoker_workers WHERE id = :worker) AND state = $processing
+AND ref NOT IN (SELECT value FROM json_each(:known))
+
 -- name: ready
 -- The queues that have jobs to claim: one step of the index for each, however deep they are.
 WITH RECURSIVE names (name) AS (

@@ -218,7 +218,9 @@ class Rig:
             tags=None if tags is None else frozenset(tags),
             untagged=how.get("untagged", False),
         )
-        answer = self.run(self.store.exchange(worker, outcomes, wants, routing, limit, how.get("turn", 0)))
+        answer = self.run(
+            self.store.exchange(worker, outcomes, wants, routing, limit, how.get("turn", 0), how.get("known"))
+        )
         return Exchanged(list(answer.claims), list(answer.refused), answer.due_in, answer.alive)
 
     def claim(self, worker: str = "worker", limit: int = ALL, **how: Any) -> list[Claim]:

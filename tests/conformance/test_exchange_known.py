@@ -1,0 +1,1 @@
+from stoker.testing.conformance.exchange_known import *  # noqa: F403
