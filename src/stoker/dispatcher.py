@@ -79,7 +79,7 @@ class Dispatcher:
         self._buffer: deque[Claim] = deque()
         self._buffered_at = 0.0
         self._running: dict[int, Claim] = {}
-        self._lost: set[tuple[int, int]] = set()  # claims that run still, but are no longer ours
+        self._lost: dict[tuple[int, int], Claim] = {}  # they run still, but are no longer ours
         self._outcomes: list[Outcome] = []
         self._sent: Sequence[Outcome] | None = None  # of the exchange under way
         self._unsent_since: float | None = None
@@ -142,7 +142,7 @@ class Dispatcher:
         """A started job ended. False: its claim was lost meanwhile, so its outcome is of no interest."""
         self._finished += 1
         if self._lost and (claim.ref, claim.fence) in self._lost:
-            self._lost.discard((claim.ref, claim.fence))
+            del self._lost[claim.ref, claim.fence]
             return False
         known = self._running.get(claim.ref)
         if known is None or known.fence != claim.fence:
@@ -207,7 +207,7 @@ class Dispatcher:
         """Another worker may have our jobs now: the running ones, to be told to stop. Nothing of them is reported."""
         self._registered = False
         lost = list(self._running.values())
-        self._lost.update((claim.ref, claim.fence) for claim in lost)
+        self._lost.update(((claim.ref, claim.fence), claim) for claim in lost)
         self._running.clear()
         self._buffer.clear()
         return lost
@@ -295,7 +295,7 @@ class Dispatcher:
         return wants
 
     def _count(self, queue: str) -> int:
-        held = (*self._running.values(), *self._buffer)
+        held = (*self._running.values(), *self._lost.values(), *self._buffer)
         return sum(claim.queue == queue for claim in held)
 
     def hand_back(self) -> None:
@@ -305,7 +305,7 @@ class Dispatcher:
 
     def _hand_back_stale(self, now: float) -> None:
         """Give others the jobs that found no slot, so that they do not wait here while a worker elsewhere is idle."""
-        if self._buffer and now - self._buffered_at >= STALE:
+        if self._buffer and now >= self._buffered_at + STALE:
             if len(self._running) + len(self._lost) < self.capacity and self.unsettled < MAX_UNSETTLED:
                 self._buffered_at = now  # they are about to start
             else:
