@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from stoker import clock
 from stoker.connect import Connection
 from stoker.drivers.memory import MemoryDriver
 from stoker.events import JobEnded, Sink
-from stoker.job import Claim, Ending, Inserted, Verdict
+from stoker.job import AskedRetry, Claim, Ending, Inserted, Raised, Verdict
 from stoker.store import Routing, Want, Worker
 from stoker.stores.memory import MemoryStore
 from stoker.task import Registry
@@ -60,12 +61,16 @@ class Foreground:
     def added(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.added`."""
         while (claim := self._next()) is not None:
-            self._settle(claim, *self._run(claim))
+            told = self._settle(claim, *self._run(claim))
+            if told is not None:
+                _apart(partial(asyncio.run, told))
 
     async def aadded(self, jobs: Sequence[Inserted]) -> None:
         """See `Local.aadded`."""
         while (claim := self._next()) is not None:
-            self._settle(claim, *await self._arun(claim))
+            told = self._settle(claim, *await self._arun(claim))
+            if told is not None:
+                await told
 
     def close(self, grace: float) -> None:
         """See `Local.close`: nothing runs between two calls."""
@@ -102,11 +107,16 @@ class Foreground:
     def _attempt(self, claim: Claim) -> Attempt:
         return Attempt(claim, self._registry.get(claim.task), self._app, None)
 
-    def _settle(self, claim: Claim, attempt: Attempt, ending: Ending) -> None:
+    def _settle(self, claim: Claim, attempt: Attempt, ending: Ending) -> Coroutine[Any, Any, None] | None:
+        """Record the outcome; what is to be awaited now, if anything, tells the hooks that the job has failed."""
         outcome = attempt.outcome(ending, self._chance)
         self._driver.run(self._store.exchange(_NAME, (outcome,)))
         if outcome.verdict is not Verdict.COMPLETED:
             self._emit(JobEnded(claim, outcome))
+        raised = ending.raised if isinstance(ending, AskedRetry) else ending
+        if outcome.verdict is Verdict.FAILED and isinstance(raised, Raised) and self._registry.on_failure:
+            return self._surroundings.failed(attempt, raised)
+        return None
 
 
 def _apart(work: Callable[[], T]) -> T:
