@@ -19,6 +19,7 @@ from stoker.connect import Connection, connect
 from stoker.drivers.borrowed import borrow
 from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, TaskError
 from stoker.job import FINAL, Inserted, Job, NewJob
+from stoker.options import KEEP_FOR
 from stoker.plan import Plan
 from stoker.settings import Settings
 from stoker.store import Filter, Page
@@ -34,7 +35,7 @@ _LONGEST_PAUSE = 0.05
 """Seconds between two looks for a job's end; the pause doubles from the first to the longest."""
 _MAX_BATCH = 1000
 _KEPT_IN_MEMORY = 600 * clock.SECOND
-"""Records of finished jobs are kept at most that long where they are kept in this process's memory."""
+"""How long finished jobs are kept in this process's memory, if their task does not say."""
 
 
 class Local(Protocol):
@@ -90,7 +91,9 @@ class Engine:
         if not self._ready:
             with self._lock:
                 if not self._ready:
-                    self._connection.driver.run(self._connection.store.migrate())
+                    store, driver = self._connection
+                    if driver.run(store.pending()):  # else nothing is written: a caller's transaction may be open
+                        driver.run(store.migrate())
                     self._ready = True
         return self._connection
 
@@ -98,7 +101,9 @@ class Engine:
         """The same, from async code."""
         self._check()
         if not self._ready:
-            await self._connection.driver.arun(self._connection.store.migrate())
+            store, driver = self._connection
+            if await driver.arun(store.pending()):
+                await driver.arun(store.migrate())
             self._ready = True
         return self._connection
 
@@ -166,7 +171,9 @@ class Engine:
         jobs = [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
         if self._connection.store.traits.durable:
             return jobs
-        return [msgspec.structs.replace(job, keep_for=min(job.keep_for, _KEPT_IN_MEMORY)) for job in jobs]
+        return [
+            msgspec.structs.replace(job, keep_for=_KEPT_IN_MEMORY) if job.keep_for == KEEP_FOR else job for job in jobs
+        ]
 
     def _check_importable(self, call: Call) -> None:
         if call.task.module == "__main__" and self._connection.store.traits.shared:

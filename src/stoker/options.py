@@ -24,6 +24,9 @@ KeyRule = str | Callable[..., str | None]
 
 DAY: Final = 24 * 3600 * SECOND
 
+KEEP_FOR: Final = 7 * DAY
+"""How long finished jobs are kept, if their task does not say."""
+
 
 class Options(Struct, frozen=True, kw_only=True):
     """Everything that can be said of a task, or of one job of it. Spans and instants are microseconds."""
@@ -38,7 +41,7 @@ class Options(Struct, frozen=True, kw_only=True):
     meta: str | None = None
     max_attempts: int = 1
     max_crashes: int = 3
-    keep_for: int = 7 * DAY
+    keep_for: int = KEEP_FOR
     timeout: int | None = None
     executor: Executor | None = None
     """None: the loop for async functions, a thread for others"""
@@ -131,7 +134,7 @@ def _optional_span(name: str, value: Any) -> int | None:
 
 
 def _retention(name: str, value: Any) -> int:
-    return 7 * DAY if value is None else _span(name, value)
+    return KEEP_FOR if value is None else _span(name, value)
 
 
 def _instant(name: str, value: Any) -> int | None:

@@ -273,6 +273,13 @@ class Store(Protocol):
         """
         ...
 
+    def pending(self) -> Plan[list[str]]:
+        """The names of the migrations that `migrate` would apply now; changes nothing and waits for no writer.
+
+        Raises what `migrate` raises.
+        """
+        ...
+
     def migrations(self) -> Mapping[str, str]:
         """The text of every migration, by name, in order; empty where a store has no schema."""
         ...

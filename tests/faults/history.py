@@ -70,7 +70,8 @@ class History:
     """The events of one test, in order."""
 
     def __init__(self, path: Path) -> None:
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        text = path.read_bytes() if path.exists() else b""
+        lines = text[: text.rfind(b"\n") + 1].splitlines()  # the last may be half seen while it is written
         self.events = [Event(**json.loads(line)) for line in lines]
 
     def of(self, *kinds: str, job: str | None = None, pid: int | None = None) -> list[Event]:

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -92,6 +92,8 @@ class WorkerLoop:
         self._telling: set[asyncio.Task[None]] = set()
         self._registering: asyncio.Task[None] | None = None
         self._starting = False
+        self._woken = asyncio.Event()
+        self._beating: asyncio.TimerHandle | None = None
         self._progressed_at = clock.monotonic()
 
     # --- what others may ask ----------------------------------------------------------------------------------------
@@ -125,34 +127,45 @@ class WorkerLoop:
     async def serve(self, started: asyncio.Event | None = None) -> None:
         """Work until stopped (or, with `drain`, until nothing is due). Raises what makes it impossible to begin."""
         self._loop = asyncio.get_running_loop()
-        self._woken = asyncio.Event()
         self._deadlines = Deadlines(self._loop)
         self._threads = Threads(self._loop, self._options.concurrency)
-        self._surrounded = not self._surroundings.empty
         self._processes = Processes(min(self._options.concurrency, os.cpu_count() or 1))
+        self._surrounded = not self._surroundings.empty
+        unlisten: Callable[[], None] | None = None
+        try:
+            await self._introduce_and_keep()
+            unlisten = self._driver.listen(self._loop, self._hinted)
+            if started is not None:
+                started.set()
+            await self._work_to_the_end()
+        finally:
+            if unlisten is not None:
+                unlisten()
+            await self._leave()
+
+    async def _introduce_and_keep(self) -> None:
         worker = await in_thread(self._keeper.register)
         for hook in self._registry.on_start:
             await call(hook)
         self._keeper.start(self._loop)
         self._beat()
-        unlisten = self._driver.listen(self._loop, self._hinted)
         self._emit(WorkerStarted(worker.id, self._driver.place, len(self._registry), self._options.concurrency))
-        if started is not None:
-            started.set()
-        try:
-            await self._work_to_the_end()
-        finally:
+
+    async def _leave(self) -> None:
+        """Close what was opened, and be forgotten by the store."""
+        name = self.id or "?"
+        if self._beating is not None:
             self._beating.cancel()
-            unlisten()
-            self._deadlines.close()
-            self._threads.close()
-            await self._processes.close()
-            await in_thread(self._keeper.stop)
-            await asyncio.gather(*self._telling)
-            self._tell_dropped()
+        self._deadlines.close()
+        self._threads.close()
+        await self._processes.close()
+        await in_thread(self._keeper.stop)
+        await asyncio.gather(*self._telling)
+        self._tell_dropped()
+        if self._beating is not None:  # else it never began, and so did not stop
             for hook in reversed(self._registry.on_stop):
                 await self._surroundings.call_safely(hook)
-            self._emit(WorkerStopped(worker.id))
+            self._emit(WorkerStopped(name))
 
     async def _work_to_the_end(self) -> None:
         working = asyncio.ensure_future(self._work())  # never cancelled: the answer to an exchange must be heard

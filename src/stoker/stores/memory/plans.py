@@ -299,6 +299,11 @@ class MemoryStore:
         """See `Store.migrate`."""
         return []
 
+    @immediate
+    def pending(self) -> list[str]:
+        """See `Store.pending`."""
+        return []
+
     def migrations(self) -> Mapping[str, str]:
         """See `Store.migrations`."""
         return {}

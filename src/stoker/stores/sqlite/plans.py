@@ -314,6 +314,20 @@ class SqliteStore:
     @writing
     def migrate(self) -> Steps[list[str]]:
         """See `Store.migrate`."""
+        names = yield from self._pending()
+        for name in names:
+            for text in split_statements(self._migrations[name]):
+                yield Statement(text)
+        if names:
+            yield self._ask("set_version", version=str(len(self._migrations)))
+        return names
+
+    @reading
+    def pending(self) -> Steps[list[str]]:
+        """See `Store.pending`."""
+        return (yield from self._pending())
+
+    def _pending(self) -> Steps[list[str]]:
         version = 0
         if (yield self._ask("has_schema")).rows:
             reply = yield self._ask("version")
@@ -324,11 +338,6 @@ class SqliteStore:
                 f"the database was written by a newer version of Stoker (schema {version}, this version knows "
                 f"{len(names)}); upgrade Stoker, nothing was changed"
             )
-        for name in names[version:]:
-            for text in split_statements(self._migrations[name]):
-                yield Statement(text)
-        if version < len(names):
-            yield self._ask("set_version", version=str(len(names)))
         return names[version:]
 
     def migrations(self) -> Mapping[str, str]:

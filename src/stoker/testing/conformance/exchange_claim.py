@@ -222,6 +222,16 @@ def test_jobs_with_other_tags_do_not_hide_those_that_match(rig: Rig) -> None:
     assert ids(rig.claim(limit=2, tags={"cpu"})) == made
 
 
+@pytest.mark.parametrize("untagged", [False, True])
+def test_a_job_must_pass_by_its_task_and_by_its_tags(rig: Rig, untagged: bool) -> None:
+    rig.enqueue(task="unknown", tags=("a",), priority=1)
+    rig.enqueue(task="unknown", priority=1)
+    known = rig.enqueue(tags=("a",))
+    rig.enqueue(tags=("b",))
+    rig.hire()
+    assert ids(rig.claim(tags={"a"}, untagged=untagged)) == [known]
+
+
 def test_routings_do_not_leak_from_one_exchange_to_the_next(rig: Rig) -> None:
     a, b, plain = rig.enqueue(tags=("a",)), rig.enqueue(tags=("b",)), rig.enqueue()
     other = rig.enqueue(task="other")

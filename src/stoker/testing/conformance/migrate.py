@@ -1,4 +1,4 @@
-"""What `Store.migrate` and `migrations` promise. The rig has migrated once already."""
+"""What `Store.migrate`, `pending` and `migrations` promise. The rig has migrated once already."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from stoker.testing.conformance.rig import Rig
 def test_to_migrate_again_applies_nothing(rig: Rig) -> None:
     assert rig.run(rig.store.migrate()) == []
     assert rig.run(rig.another_store().migrate()) == []
+
+
+def test_nothing_is_pending_after_a_migration(rig: Rig) -> None:
+    assert rig.run(rig.store.pending()) == []
+    assert rig.run(rig.another_store().pending()) == []
 
 
 def test_to_migrate_again_keeps_the_jobs(rig: Rig) -> None:
