@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from stoker.clock import to_span
+from stoker.clock import monotonic, to_span
 from stoker.engine import Engine, Script
 from stoker.errors import InvalidOption, KeyTaken, StokerError
 from stoker.handle import JobHandle
@@ -153,8 +153,14 @@ class Jobs:
             count: int = yield store.eligible(chosen, change)
             return count
         total = 0
+        began = monotonic()
         while changed := (yield store.amend(chosen, change, _CHUNK)):
             total += changed
+            if isinstance(which, str):
+                break
+            if change.action is Action.RETRY:  # a job that has failed again meanwhile was retried once already
+                since = to_span(monotonic() - began)
+                chosen = msgspec.structs.replace(chosen, idle_for=max(chosen.idle_for or 0, since))
         if total == 0 and isinstance(which, str) and change.action is Action.RETRY:
             yield from self._explain(which)
         return total

@@ -177,11 +177,11 @@ def test_options_are_kept_with_the_job(queue_place: Any) -> None:
     when = datetime(2030, 1, 1, tzinfo=UTC)
     job = add.using(
         queue="slow", priority=5, owner="u42", key="cat", tags=["img", "big"], meta={"a": [1]}, run_at=when,
-        max_attempts=4, max_crashes=2, keep_for=timedelta(hours=1), timeout=9,
+        max_attempts=4, max_crashes=2, keep_for=timedelta(minutes=1), timeout=9,
     ).enqueue(1, b=2).refresh()  # fmt: skip
     assert (job.task, job.queue, job.priority, job.owner, job.key) == ("add", "slow", 5, "u42", "cat")
     assert (job.tags, job.meta, job.run_at, job.state) == (("img", "big"), {"a": [1]}, when, "scheduled")
-    assert (job.max_attempts, job.max_crashes, job.keep_for) == (4, 2, 3600.0)
+    assert (job.max_attempts, job.max_crashes, job.keep_for) == (4, 2, 60.0)
     assert (job.args, job.kwargs, job.overrides) == ([1], {"b": 2}, {"timeout": 9_000_000})
     assert (job.attempt, job.crashes, job.progress, job.result, job.error, job.errors) == (0, 0, None, None, None, ())
 
