@@ -31,7 +31,7 @@ _CHECKPOINT: Final = 4000
 """Pages (16 MB) in the log before they are copied into the file. Every job writes its pages three times, and those that
 meet in the log are copied once. Much more than this is slower under `full`, while the log's file still grows."""
 
-_LOOKS: Final = ((0, 0.002), (2.0, 0.004), (12.0, 0.010))
+_LOOKS: Final = ((0, 0.001), (1.0, 0.002), (4.0, 0.004), (12.0, 0.010))
 """How often other processes' commits are looked for: after so many quiet seconds, every so many seconds. A look costs
 microseconds, but waking up for it costs ten times that."""
 
