@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import msgspec
 from msgspec import Struct
@@ -170,7 +170,7 @@ def _optional_name(name: str, value: Any) -> str | None:
 
 
 def _key(name: str, value: Any) -> KeyRule | None:
-    return value if callable(value) else _optional_name(name, value)
+    return cast(KeyRule, value) if callable(value) else _optional_name(name, value)
 
 
 def _tags(name: str, value: Any) -> tuple[str, ...]:

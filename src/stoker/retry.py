@@ -159,5 +159,6 @@ def as_backoff(value: Any) -> Backoff:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return fixed(value)
     if callable(value):
-        return Custom(value)
+        rule: Any = value
+        return Custom(rule)
     raise InvalidOption(f"backoff must be exponential(…), fixed(…), seconds or a callable, not {value!r}")

@@ -51,7 +51,7 @@ class Task:
             raise TaskError(f"a task's name must be a text of 1 to 255 characters, not {name!r}")
         self.options = options
         self.is_async = inspect.iscoroutinefunction(fn)
-        self.executor = self.executor_of(options)
+        self.executor: Executor = self.executor_of(options)
         self._overridden: dict[str, Options] = {}
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise TaskError(f"task {self.name}: a generator cannot be a task; return a value instead of yielding")
