@@ -53,6 +53,9 @@ class World:
         self.store = MemoryStore(lambda: EPOCH + round(self.now * SECOND))
         self.workers: list[SimulatedWorker] = []
         self.exchanges = 0
+        self.reported: set[tuple[int, int]] = set()
+        """claims whose outcome a dispatcher took"""
+        self._delivered: set[tuple[int, int]] = set()
         self._asked = 0
         self._made = 0
         self._driver = MemoryDriver()
@@ -132,6 +135,7 @@ class World:
         self.exchanges += 1
         if any(outcome.result == POISON for outcome in exchange.outcomes):
             raise ValueError("a result that cannot be stored")
+        self._delivered |= {(outcome.ref, outcome.fence) for outcome in exchange.outcomes}
         expected = [outcome.ref for outcome in exchange.outcomes if not self._close(outcome)]
         if exchange.known is not None:
             for ref in [ref for ref in self._open if self._holders[ref] == worker and ref not in exchange.known]:
@@ -178,6 +182,7 @@ class World:
         self._check_records()
         jobs = self.jobs()
         assert {id: job.state for id, job in jobs.items() if job.state not in FINAL} == {}, "not ended"
+        assert self.reported <= self._delivered, "an outcome was dropped on its way"
         assert self._ends == Counter(list(jobs)), "a job ended twice, or nobody knows how"
         for id in self._poisoned:
             assert jobs[id].state == "failed"
@@ -328,6 +333,8 @@ class SimulatedWorker:
         if claim is None:
             return
         kept = self.dispatcher.finished(claim, outcome)
+        if kept:
+            self.world.reported.add(key)
         if self._claimed_as[key] != self.id:
             assert not kept, "the end of a lost claim was to be reported"
         self.turn()

@@ -184,3 +184,20 @@ def test_a_busy_worker_uses_its_whole_capacity(simulation: Any) -> None:
     world.insert(200)
     world.run(5)
     assert worker.most == 8
+
+
+@pytest.mark.parametrize(("capacity", "queues"), [(1, None), (5, {"narrow": 1})])
+def test_jobs_that_were_lost_and_still_run_count(simulation: Any, capacity: int, queues: Any) -> None:
+    for seed in range(10):
+        world = simulation.World(seed)
+        world.longest = 1000.0
+        worker = simulation.Worker(world, capacity, queues)
+        worker.stubborn = 1.0
+        world.insert(3, queue="narrow")
+        world.run(1)
+        [first] = worker.executing.values()
+        worker.stall(40)
+        world.run(60)
+        assert worker.id is not None
+        if first in worker.executing.values():
+            assert len(worker.executing) == 1

@@ -100,7 +100,7 @@ def test_a_keyword_may_have_the_name_of_a_positional_only_parameter() -> None:
         (plain, (None,), {}, "task() argument 'a': expected `int`, got `null`"),
         (plain, (1, 2), {}, "task() argument 'b': expected `str`, got `int`"),
         (plain, (1,), {"c": "x"}, "task() argument 'c': expected `float`, got `str`"),
-        (strict, (1, 2), {}, "task(): missing a required keyword-only argument: 'c'"),
+        (strict, (1, 2), {}, "argument: 'c'; it takes (a: int, /, b: int, *, c: int)"),
         (strict, (), {"a": 1, "b": 2, "c": 3}, "'a'"),
         (rest, (1, 2, "x"), {}, "task() argument 'more': expected `int`, got `str`"),
         (rest, (1,), {"z": 5}, "task() argument 'z': expected `str`, got `int`"),
