@@ -16,11 +16,12 @@ import msgspec
 
 from stoker import clock
 from stoker.connect import Connection, connect
+from stoker.drivers.aside import in_thread
 from stoker.drivers.borrowed import borrow
-from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, TaskError
+from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, StoreUnavailable, TaskError
 from stoker.job import FINAL, Inserted, Job, NewJob
 from stoker.options import KEEP_FOR
-from stoker.plan import Plan
+from stoker.plan import Plan, Steps
 from stoker.settings import Settings
 from stoker.store import Filter, Page
 from stoker.task import Call, Registry
@@ -184,13 +185,12 @@ class Engine:
 
     def insert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
         """Enqueue: all or none, ids in order."""
-        store, driver = self.open()
+        self._check()
         jobs = self._new_jobs(calls)
         if connection is not None:
-            self._check_borrows()
-            borrowed = borrow(connection)
-            borrowed.run(driver.recognise())
-            return borrowed.run(store.insert(jobs))
+            self._open_if_free()
+            return borrow(connection).run(self._in_their_transaction(jobs))
+        store, driver = self.open()
         answers = driver.run(store.insert(jobs))
         if self.local is not None:
             self.local.added(answers)
@@ -198,13 +198,13 @@ class Engine:
 
     async def ainsert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
         """The same from async code. Single jobs enqueued at once by many coroutines go in one insert."""
-        store, driver = await self.aopen()
+        self._check()
         jobs = self._new_jobs(calls)
         if connection is not None:
-            self._check_borrows()
-            borrowed = borrow(connection)
-            await borrowed.arun(driver.recognise())
-            return await borrowed.arun(store.insert(jobs))
+            if not self._ready:
+                await in_thread(self._open_if_free)
+            return await borrow(connection).arun(self._in_their_transaction(jobs))
+        store, driver = await self.aopen()
         if len(jobs) == 1:
             answers = [await self._batcher().insert(jobs[0])]
         else:
@@ -213,11 +213,34 @@ class Engine:
             await self.local.aadded(answers)
         return answers
 
-    def _check_borrows(self) -> None:
-        if not self._connection.store.traits.borrows:
-            raise ConfigError(
-                f"connection= needs a store in the caller's own database; {self._connection.driver.place} is not one"
-            )
+    def _open_if_free(self) -> None:
+        """Make the tables where they are missing, unless the caller's own transaction is in the way."""
+        store, driver = self._connection
+        if self._ready or not store.traits.borrows:
+            return
+        probe = driver.sibling(patient=False)
+        try:
+            if probe.run(store.pending()):
+                probe.run(store.migrate())
+            self._ready = True
+        except StoreUnavailable:
+            return
+        finally:
+            probe.close()
+
+    def _in_their_transaction(self, jobs: Sequence[NewJob]) -> Plan[list[Inserted]]:
+        """An insert for the caller's connection. Where the tables are missing, it makes them, too."""
+        store, driver = self._connection
+        if not store.traits.borrows:
+            raise ConfigError(f"connection= needs a store in the caller's own database; {driver.place} is not one")
+
+        def steps() -> Steps[list[Inserted]]:
+            yield from driver.recognise().start()
+            if not self._ready:
+                yield from store.migrate().start()
+            return (yield from store.insert(jobs).start())
+
+        return Plan(steps, name="insert", writes=True, wakes=True)
 
     def _batcher(self) -> _Batcher:
         loop = asyncio.get_running_loop()

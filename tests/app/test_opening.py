@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from stoker import Call, Stoker, StoreBroken
+from stoker import Call, JobNotFound, Stoker, StoreBroken
 from stoker.options import Options
 
 
@@ -30,6 +30,20 @@ def test_the_first_enqueue_may_be_in_a_transaction_that_has_written(tmp_path):
             connection.execute("INSERT INTO orders VALUES (1)")
             handle = app.enqueue_many([_call(app)], connection=connection)[0]
         assert handle.refresh().state == "queued"
+
+
+def test_in_a_new_file_the_tables_are_made_in_the_same_transaction(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, make(tmp_path / "jobs.db") as app:
+        connection.execute("CREATE TABLE orders (id)")
+        connection.execute("INSERT INTO orders VALUES (1)")
+        [gone] = app.enqueue_many([_call(app)], connection=connection)
+        connection.rollback()
+        connection.execute("INSERT INTO orders VALUES (2)")
+        [kept] = app.enqueue_many([_call(app)], connection=connection)
+        connection.commit()
+        assert kept.refresh().state == "queued"
+        with pytest.raises(JobNotFound):
+            gone.refresh()
 
 
 @pytest.mark.asyncio

@@ -69,8 +69,8 @@ class Driver(Protocol):
         """
         ...
 
-    def sibling(self) -> Driver:
-        """A driver of the same place with connections of its own."""
+    def sibling(self, *, patient: bool = True) -> Driver:
+        """A driver of the same place with connections of its own; an impatient one never waits for a lock."""
         ...
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class MemoryDriver:
         advice = "if jobs must outlive this process, or others must see them, use a store that processes share"
         return [Finding("store", self.durability, advice)]
 
-    def sibling(self) -> MemoryDriver:
+    def sibling(self, *, patient: bool = True) -> MemoryDriver:
         """See `Driver.sibling`: memory has no connections, so it is this one."""
         return self
 

@@ -125,9 +125,10 @@ class SqliteDriver:
         """See `Driver.examine`."""
         return examine(self._path)
 
-    def sibling(self) -> SqliteDriver:
+    def sibling(self, *, patient: bool = True) -> SqliteDriver:
         """See `Driver.sibling`."""
-        return SqliteDriver(self._path, synchronous=self._synchronous, timeout=self._timeout)
+        timeout = self._timeout if patient else 0.0
+        return SqliteDriver(self._path, synchronous=self._synchronous, timeout=timeout)
 
     def close(self) -> None:
         """See `Driver.close`."""
