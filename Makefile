@@ -45,8 +45,9 @@ format: venv ## format the code, and mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: venv ## measure, and write the figures to bench/results
+bench: venv ## measure, write the figures to bench/results, and quote them in the docs
 	@$(BIN)/python -m bench
+	@$(BIN)/python scripts/figures
 
 docs: venv ## check the docs: links, and every snippet is run
 	@$(BIN)/python -m pytest -q tests/docs
