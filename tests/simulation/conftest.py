@@ -314,6 +314,7 @@ class SimulatedWorker:
     def _start(self, claim: Claim) -> None:
         key = (claim.ref, claim.fence)
         assert key not in self.executing, "started twice"
+        assert not self.dispatcher.stopping, "started while stopping"
         assert self._claimed_as[key] == self.id, "started after its lease was lost"
         for other in self.world.workers:
             if other is not self and any(ref == claim.ref for ref, _ in other.executing) and not other._stalled:

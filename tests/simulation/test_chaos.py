@@ -84,14 +84,21 @@ def test_every_job_ends_once_whatever_happens(
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32), grace=st.sampled_from([0.0, 0.5, 10.0]), stubborn=st.sampled_from([0.0, 0.5, 1.0]))
-def test_a_stopped_worker_leaves_nothing_behind(simulation: Any, seed: int, grace: float, stubborn: float) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    grace=st.sampled_from([0.0, 0.5, 10.0]),
+    stubborn=st.sampled_from([0.0, 0.5, 1.0]),
+    longest=st.sampled_from([0.005, 5.0]),
+)
+def test_a_stopped_worker_leaves_nothing_behind(
+    simulation: Any, seed: int, grace: float, stubborn: float, longest: float
+) -> None:
     world = simulation.World(seed)
-    world.longest = 5.0
+    world.longest = longest
     worker = simulation.Worker(world, 5)
     worker.stubborn = stubborn
-    world.insert(30)
-    world.run(1)
+    world.insert(300)
+    world.run(world.random.uniform(0.05, 0.3))
     worker.stop(grace)
     stopped_at = world.now
     world.run(100, until=lambda: worker.ended)
