@@ -123,7 +123,7 @@ class Stoker:
         return hook
 
     def after(self, hook: H) -> H:
-        """Have `hook(ctx, ending)` called after every attempt."""
+        """Have `hook(ctx, ending)` called after every attempt that its `before` hooks let run."""
         self.registry.after.append(hook)
         return hook
 

@@ -23,7 +23,7 @@ Hook = Callable[..., Any]
 
 
 class Run:
-    """One attempt, as middleware sees it."""
+    """One attempt, as middleware sees it. Its arguments are for reading: the task gets those of the record."""
 
     __slots__ = ("args", "context", "kwargs", "task")
 

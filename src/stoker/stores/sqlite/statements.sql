@@ -115,7 +115,7 @@ SET state = o.next,
     END,
     error = CASE
         WHEN o.next = $completed THEN NULL
-        WHEN o.next = $cancelled THEN coalesce(nullif(o.reason, ''), nullif(cancelling, ''))
+        WHEN o.next = $cancelled THEN coalesce(iif(o.verdict = 'cancelled', nullif(o.reason, ''), NULL), nullif(cancelling, ''))
         ELSE coalesce(o.error, stoker_jobs.error)
     END,
     cancelling = CASE WHEN o.finished THEN NULL ELSE cancelling END,

@@ -420,9 +420,12 @@ def test_words_are_replaced_one_by_one_and_also_by_empty_ones(rig: Rig) -> None:
     assert (job.progress, job.message, job.checkpoint, job.result) == (0.0, "", 0, 1)
 
 
+@pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize("kind", Verdict)
-def test_facts_that_belong_to_other_verdicts_are_ignored(rig: Rig, kind: Verdict) -> None:
+def test_facts_that_belong_to_other_verdicts_are_ignored(rig: Rig, kind: Verdict, asked: bool) -> None:
     plain, laden = rig.begin(), rig.begin()
+    if asked:
+        rig.cancel(plain.id, laden.id, reason="by a person")
     own = any_outcome(laden, kind)
     facts: dict[str, Any] = {"result": '"r"', "delay": HOUR, "failure": failure(laden), "reason": "because"}
     match kind:
