@@ -335,6 +335,23 @@ async def talk(ctx: Context, gate: str) -> str:
     return "talked"
 
 
+@app.task(name="fork", executor="thread")
+def fork(ctx: Context) -> int:
+    """Enqueues from a forked child."""
+    with running(ctx):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                quick.enqueue()
+                code = 0
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert code == 0, code
+    return code
+
+
 @app.task(name="big")
 async def big(ctx: Context, gate: str) -> str:
     """Runs until the file `gate` exists, and returns a megabyte."""

@@ -1,0 +1,110 @@
+"""A parent and its worker processes: the dead are replaced, orphans stop, and all obey."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from faults.history import record as write
+from faults.support import World, children_of, state_of, until
+from stoker.job import State
+
+
+def gone(pid: int) -> bool:
+    return state_of(pid) in ("", "Z", "X")
+
+
+def fleet_of(world: World, size: int, **options):
+    fleet = world.start_worker(processes=size, ready=False, **options)
+    until(lambda: len(world.app.workers.list()) == size, "every worker is known")
+    return fleet
+
+
+def test_a_killed_child_is_replaced_and_its_jobs_run(world: World):
+    job = world.enqueue("hold", world.gate())
+    fleet = fleet_of(world, 2)
+    world.starts(job)
+    victim = world.history.runs(job)[0].pid
+    assert victim in children_of(fleet.pid)
+    os.kill(victim, signal.SIGKILL)
+    write(world.path, "dead", victim=victim)
+    until(lambda: len(children_of(fleet.pid)) == 2 and victim not in children_of(fleet.pid), "another is started")
+    assert "ended with signal SIGKILL; starting another" in fleet.log
+    world.starts(job, 2)
+    world.open(world.gate())
+    record = world.ends(job)
+    assert (record.state, record.attempt, record.crashes) == (State.COMPLETED, 2, 1)
+    assert fleet.terminate() == 0, fleet.log
+    world.check()
+
+
+def test_sigterm_to_the_parent_stops_all(world: World):
+    ids = [world.enqueue(task, world.gate()) for task in ("hold", "hold_in_thread", "hold_in_process")]
+    fleet = fleet_of(world, 2, grace=0.2)
+    for id in ids:
+        world.starts(id)
+    assert fleet.terminate() == 0, fleet.log
+    until(lambda: not world.members(), "every process ends")
+    for id in ids:
+        assert (world.job(id).state, world.job(id).attempt) == (State.QUEUED, 0)
+    assert world.app.workers.list() == []
+    world.check(final=False)
+
+
+def test_a_second_sigterm_to_the_parent_ends_the_grace(world: World):
+    job = world.enqueue("hold", world.gate())
+    fleet = fleet_of(world, 2, grace=3600.0)
+    world.starts(job)
+    fleet.signal(signal.SIGTERM)
+    until(lambda: fleet.log.count("is stopping") == 2)
+    fleet.signal(signal.SIGTERM)
+    assert fleet.wait() == 0, fleet.log
+    assert (world.job(job).state, world.job(job).attempt) == (State.QUEUED, 0)
+    assert world.app.workers.list() == []
+
+
+def test_the_children_of_a_killed_parent_stop(world: World):
+    ids = [world.enqueue(task, world.gate()) for task in ("hold", "hold_in_thread", "hold_in_process")]
+    fleet = fleet_of(world, 2, grace=0.2)
+    for id in ids:
+        world.starts(id)
+    fleet.kill()
+    until(lambda: not world.members(), "every process ends")
+    for id in ids:
+        assert (world.job(id).state, world.job(id).attempt, world.job(id).crashes) == (State.QUEUED, 0, 0)
+    assert world.app.workers.list() == []
+    world.check(final=False)
+
+
+def test_a_child_that_is_told_to_stop_alone_is_not_replaced_while_others_work(world: World):
+    fleet = fleet_of(world, 2)
+    one = children_of(fleet.pid)[0]
+    os.kill(one, signal.SIGTERM)
+    until(lambda: gone(one))
+    assert world.ends(world.enqueue("quick")).state is State.COMPLETED
+    assert fleet.terminate() == 0, fleet.log
+
+
+def test_a_draining_fleet_ends_by_itself(world: World):
+    for _ in range(50):
+        world.enqueue("quick")
+    fleet = world.start_worker(processes=2, drain=True, ready=False)
+    assert fleet.wait() == 0, fleet.log
+    assert world.counts() == {"completed": 50}
+    world.check()
+
+
+def test_exit_codes(world: World):
+    nowhere = world.start_worker("there_is_none:app", ready=False)
+    assert nowhere.wait() == 2
+    assert "there is no module 'there_is_none'" in nowhere.log
+    fleet = world.start_worker("there_is_none:app", processes=2, ready=False)
+    assert fleet.wait() == 2
+    (world.folder / "jobs.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    broken = world.start_worker(ready=False)
+    assert broken.wait() == 1
+    assert "not a SQLite database" in broken.log
+    fleet = world.start_worker(processes=2, ready=False)
+    until(lambda: "starting another" in fleet.log, "it tries again")
+    assert fleet.terminate() in (0, 1)
+    until(lambda: not world.members())
