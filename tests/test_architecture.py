@@ -12,6 +12,7 @@ SRC = Path(__file__).parent.parent / "src" / "stoker"
 # From facts to surfaces. A module may import modules of its own layer's row or of rows above it; siblings that must
 # not know each other are kept apart below.
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("forking",),
     ("errors", "clock", "job", "printable"),
     ("context", "settings"),
     ("codec", "plan", "retry"),

@@ -10,10 +10,11 @@ import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from stoker.forking import mind
 
 Clock = Callable[[], int]
 """Gives the present instant."""
@@ -70,12 +71,17 @@ class IdSource:
         self._clock = clock
         self._last = 0
         self._begin()
-        if hasattr(os, "register_at_fork"):
-            begin = weakref.WeakMethod(self._begin)
-            os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+        mind(self)
+
+    def before_fork(self) -> None:
+        """See `forking`: a child gets a lock and noise of its own."""
+
+    def after_fork(self, *, child: bool) -> None:
+        """See `forking`: a child must not repeat its parent's noise, nor wait for a lock whose holder stayed there."""
+        if child:
+            self._begin()
 
     def _begin(self) -> None:
-        # A forked child must not repeat its parent's noise, nor wait for a lock whose holder stayed with the parent.
         self._lock = threading.Lock()
         self._noise = b""
         self._used = 0

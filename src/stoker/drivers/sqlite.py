@@ -18,14 +18,19 @@ from typing import Any, Final, Generic, TypeVar
 from stoker import clock
 from stoker.drivers.aside import Aside, Errand
 from stoker.drivers.driver import Finding, Hint
+from stoker.drivers.gate import Gate
 from stoker.drivers.sqlite_health import examine
 from stoker.errors import AppClosed, ConfigError, StokerError, StoreBroken, StoreUnavailable
+from stoker.forking import mind
 from stoker.plan import Plan, Reply, Statement, Steps, Violation, pump
 
 T = TypeVar("T")
 
 _PAUSE: Final = 0.0005
 """Seconds between two tries for the write lock. Constant, because with a growing pause the old waiters starve."""
+
+_FORK_WAITS: Final = 5.0
+"""Seconds that a fork waits for the threads that use the file."""
 
 _CHECKPOINT: Final = 4000
 """Pages (16 MB) in the log before they are copied into the file. Every job writes its pages three times, and those that
@@ -43,13 +48,16 @@ class SqliteDriver:
         self._path = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
         self._synchronous = synchronous
         self._timeout = timeout
-        self._hints: dict[object, Callable[[], None]] = {}
         self._abandoned: list[Any] = []
         self._closed = False
         self._begin()
+        mind(self)
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self._hints: dict[_Ear, Callable[[], None]] = {}
+        self._gate = Gate()
+        self._resting = False
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -138,25 +146,61 @@ class SqliteDriver:
         self._write_aside.stop()
         self._read_aside.stop()
         with self._lock:
-            connections = [*self._readers, *([self._writer] if self._writer else [])]
+            self._close_connections()
+
+    def _close_connections(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
             self._writer = None
-            self._readers.clear()
-        for connection in connections:
-            connection.close()
+        while self._readers:
+            self._readers.pop().close()
+
+    # --- forks ------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """See `forking`: what SQLite knows of its locks is copied into the child, and the locks are not.
+
+        So the child would think that it has locks on the file which it does not have, and be overlooked by whoever
+        closes the file last and removes its log; or would wait for a lock that nobody there gives back.
+        """
+        if not self._lock.acquire(timeout=_FORK_WAITS):
+            return
+        self._resting = self._gate.close(_FORK_WAITS)
+        if not self._resting:
+            self._lock.release()
+            return
+        self._close_connections()
+        for ear in self._hints:
+            ear.rest()
+
+    def after_fork(self, *, child: bool) -> None:
+        """See `forking`."""
+        if child:
+            self._begin_anew()
+        elif self._resting:
+            self._resting = False
+            self._gate.open()
+            self._lock.release()
 
     # --- hints ------------------------------------------------------------------------------------------------------
 
-    def add_hint(self, token: object, hint: Callable[[], None]) -> None:
+    def add_hint(self, token: _Ear, hint: Callable[[], None]) -> None:
         """Have `hint` called after a commit of this driver that may make jobs due."""
         self._hints[token] = hint
 
-    def drop_hint(self, token: object) -> None:
+    def drop_hint(self, token: _Ear) -> None:
         """Undo `add_hint`."""
         self._hints.pop(token, None)
 
-    def watch(self) -> sqlite3.Connection:
-        """A connection for looking at the file's version."""
-        return self._connect()
+    def look(self, connection: sqlite3.Connection | None) -> tuple[sqlite3.Connection | None, int]:
+        """The file's version, as this connection sees it; a new one begins to count anew."""
+        with self._gate:
+            try:
+                connection = connection or self._open()
+                version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+            except sqlite3.Error:
+                version = -1  # busy or worse: a change, so that the worker asks and learns what it is
+            return connection, version
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -164,9 +208,12 @@ class SqliteDriver:
         if self._closed:
             raise AppClosed("this connection to the store was closed")
         if self._pid != os.getpid():
-            # A SQLite connection must not be used, nor even closed, in a forked child: keep it out of reach.
-            self._abandoned += [self._writer, self._readers, self._lock, self._pending]
-            self._begin()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        # A SQLite connection must not be used, nor even closed, in a forked child: keep it out of reach.
+        self._abandoned += [self._writer, self._readers, self._lock, self._pending, self._hints]
+        self._begin()
 
     def _try_now(self, ticket: _Ticket[Any]) -> bool:
         """Commit at once if nobody else is writing."""
@@ -246,6 +293,10 @@ class SqliteDriver:
                 errand.error = error
 
     def _read(self, plan: Plan[T]) -> T:
+        with self._gate:
+            return self._read_inside(plan)
+
+    def _read_inside(self, plan: Plan[T]) -> T:
         try:
             connection = self._readers.pop()
         except IndexError:
@@ -320,7 +371,7 @@ class _Ear:
         self._driver = driver
         self._loop = loop
         self._hint = hint
-        self._connection = driver.watch()
+        self._connection: sqlite3.Connection | None = None
         self._seen = self._look()
         self._quiet = 0.0
         self._pause = _LOOKS[0][1]
@@ -330,7 +381,13 @@ class _Ear:
     def stop(self) -> None:
         self._timer.cancel()
         self._driver.drop_hint(self)
-        self._connection.close()
+        self.rest()
+
+    def rest(self) -> None:
+        """Close the connection; the next look opens another, and counts as a change."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._seen = None, -1
 
     def _from_inside(self) -> None:
         if not self._loop.is_closed():
@@ -348,10 +405,7 @@ class _Ear:
         self._timer = self._loop.call_later(self._pause, self._tick)
 
     def _look(self) -> int:
-        try:
-            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:
-            return -1  # busy or worse: a change, so that the worker asks and learns what it is
+        self._connection, version = self._driver.look(self._connection)
         return version
 
 
