@@ -39,6 +39,9 @@ from stoker.worker.processes import Processes
 from stoker.worker.run import Surroundings, call, run_async
 from stoker.worker.threads import Threads
 
+VERSION = version("stoker")
+"""Looked up here and not in a thread: a child that is forked meanwhile would wait for ever for the import to end."""
+
 BEAT = 0.25
 """seconds between two signs of the loop that it turns"""
 
@@ -376,7 +379,7 @@ class WorkerLoop:
             id=str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=version("stoker"),
+            version=VERSION,
             queues=tuple(options.queues or ()),
             tags=tuple(sorted(options.tags or ())),
             concurrency=options.concurrency,
