@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
+
 from faults.support import World, both_settings, until
 from races.racing import RACERS
 from stoker.job import State
@@ -44,7 +46,6 @@ race(claimer, 8)
     assert world.job(first).fence == 1
 
 
-@both_settings
 def test_eight_workers_start_each_job_once(world: World):
     """The same with whole workers, who begin at once when the queue is let go."""
     world.app.queues.pause("default")
@@ -87,6 +88,7 @@ race(inserter, 20)
         assert mine[0][0] in jobs
 
 
+@pytest.mark.parametrize("store", ["sqlite-normal"], indirect=True)
 def test_a_heartbeat_at_the_edge_of_the_lease_against_recoverers(world: World):
     """Renewed and kept, or lost and refused: never both, never neither."""
     code = """
