@@ -110,10 +110,14 @@ def _deliver_here(errands: list[Errand[In]]) -> None:
 
 
 async def in_thread(work: Callable[[], Out]) -> Out:
-    """Do it in a thread made for it. Unlike an executor's, it can still be had while the interpreter shuts down."""
+    """Do it in a thread made for it; here, where the interpreter is shutting down and (as 3.12 does) refuses one."""
     aside: Aside[Callable[[], Out]] = Aside("stoker-aside", _do)
     try:
-        result: Out = await aside.submit(work)
+        future = aside.submit(work)
+    except RuntimeError:
+        return work()
+    try:
+        result: Out = await future
         return result
     finally:
         aside.leave()

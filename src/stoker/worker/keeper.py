@@ -109,8 +109,10 @@ class Keeper:
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self._beat_at = clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name="stoker-keeper", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="stoker-keeper", daemon=True)
+        with suppress(RuntimeError):  # the interpreter is shutting down already, and the worker will at once
+            thread.start()
+            self._thread = thread
 
     def beat(self) -> None:
         """The loop turns."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from queue import SimpleQueue
 
-from stoker.job import Ending
+from stoker.job import Ending, Interrupted
 from stoker.worker.attempt import Attempt, Done
 from stoker.worker.run import run_sync
 
@@ -32,10 +33,18 @@ class Threads:
         """Run the attempt in a thread; `done` is called on the loop when it ended."""
         self._outstanding += 1
         if self._outstanding > len(self._threads) < self._limit:
-            thread = threading.Thread(target=self._work, name=f"stoker-task-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
+            self._start_thread()
+        if self._threads:
+            self._inbox.put((attempt, done))
+        else:
+            self._outstanding -= 1
+            self._loop.call_soon(done, attempt, Interrupted())
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"stoker-task-{len(self._threads)}", daemon=True)
+        with suppress(RuntimeError):  # the interpreter is shutting down, and so will the worker
             thread.start()
-        self._inbox.put((attempt, done))
+            self._threads.append(thread)
 
     def close(self) -> None:
         """Let the idle threads end. Those that still run a task are left to it."""
