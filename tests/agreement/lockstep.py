@@ -40,8 +40,9 @@ class Side:
         refused = [self.refs.get(ref) for ref in answer.refused]
         return list(answer.claims), (claims, refused, answer.due_in, answer.alive)
 
-    def named(self, claims: Sequence[tuple[int, int]]) -> list[tuple[str | None, int]]:
-        return sorted((self.refs.get(ref), fence) for ref, fence in claims)
+    def named(self, claims: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
+        """Claims by the ids of their jobs; a job that was restored while it ran has a ref that nobody was told."""
+        return sorted((self.refs.get(ref, "restored"), fence) for ref, fence in claims)
 
 
 class Pair:

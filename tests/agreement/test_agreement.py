@@ -115,7 +115,6 @@ class Agreement(RuleBasedStateMachine):
         """how many moves of the table the last step may have made of one job"""
 
     def teardown(self) -> None:
-        self.pair.compare_census()
         self.pair.close()
         self.folder.cleanup()
 
@@ -294,7 +293,6 @@ class Agreement(RuleBasedStateMachine):
         self.moves = 0
         self.pair.ask(lambda store: store.find(chosen, page))
         self.pair.ask(lambda store: store.count(chosen, by))
-        self.pair.compare_census()
 
     @rule(span=some(1, SECOND, 5 * SECOND, LEASE - 1, LEASE, 60 * SECOND, -SECOND))
     def pass_time(self, span: int) -> None:
@@ -304,6 +302,7 @@ class Agreement(RuleBasedStateMachine):
     @invariant()
     def same_records(self) -> None:
         self.pair.compare(self.moves)
+        self.pair.compare_census()
 
     # --- what came before -------------------------------------------------------------------------------------------
 
