@@ -214,6 +214,19 @@ def hold_in_process(ctx: Context, gate: str, stubborn: bool = False) -> str:
     return _hold_here(ctx, gate, stubborn)
 
 
+@app.task(name="hold_again")
+async def hold_again(ctx: Context, gate: str, how: str) -> str:
+    """Ends its first attempt at once; a later one runs until the file `gate` exists."""
+    with running(ctx):
+        if ctx.attempt == 1:
+            if how == "raise":
+                raise ValueError("no")
+            return "first"
+        while not os.path.exists(gate):
+            await asyncio.sleep(0.02)
+    return "again"
+
+
 @app.task(name="block")
 async def block(ctx: Context, gate: str) -> str:
     """Keeps the event loop from turning until the file `gate` exists."""

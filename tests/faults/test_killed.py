@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from faults.support import LEASE, World, both_settings, until
+from faults.support import LEASE, World, both_settings, stands_still, until
+from stoker import clock
 from stoker.job import State
 
 
@@ -173,6 +174,44 @@ def test_a_settle_sent_after_the_lease_was_lost_is_refused(world: World):
     assert settled.pid == other.pid
     [refused] = world.history.of("refused")
     assert refused.pid == stalled.pid
+    world.check()
+
+
+@both_settings
+@pytest.mark.parametrize("how", ["return", "raise"])
+def test_a_late_settle_does_not_end_the_run_of_another_worker(world: World, how: str):
+    """By id and state alone it would: the job is processing, only not here."""
+    job = world.enqueue("hold_again", world.gate(), how)
+    stalled = world.start_worker(
+        fault={"plan": "exchange", "when": "before", "having": "outcomes", "signal": "SIGSTOP"}, ready=False
+    )
+    until(lambda: world.struck, "it stands still")
+    other = world.start_worker()
+    world.starts(job, 2)
+    stalled.go_on()
+    until(lambda: world.happened("refused") or world.happened("settled"), "the late settle is answered")
+    assert not world.happened("settled")
+    record = world.job(job)
+    assert (record.state, record.attempt, record.errors) == (State.PROCESSING, 2, ())
+    world.open(world.gate())
+    record = world.ends(job)
+    assert (record.state, record.result, record.crashes) == (State.COMPLETED, "again", 1)
+    [settled] = world.history.of("settled")
+    assert settled.pid == other.pid
+    world.check()
+
+
+def test_a_worker_whose_lease_is_over_claims_nothing(world: World):
+    """It stands still on its way to a claim, and nobody is there to recover anything."""
+    stalled = world.start_worker(fault={"plan": "exchange", "when": "before", "signal": "SIGSTOP"}, ready=False)
+    until(lambda: world.struck and stands_still(stalled.pid), "it stands still")
+    job = world.enqueue("quick")
+    [lapsed] = world.app.workers.list()
+    until(lambda: clock.now() > lapsed.lease_until, "its lease runs out")
+    stalled.go_on()
+    record = world.ends(job)
+    assert (record.state, record.attempt, record.fence) == (State.COMPLETED, 1, 1)
+    assert "lost its lease" in stalled.log
     world.check()
 
 
