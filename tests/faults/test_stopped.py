@@ -111,6 +111,28 @@ def test_an_async_job_that_swallows_the_order_goes_back_too(world: World):
     leaves_nothing(world, job)
 
 
+def test_a_thread_that_a_job_left_behind_does_not_keep_the_worker_from_its_end(world: World):
+    job = world.enqueue("hold_elsewhere", world.gate())
+    worker = world.start_worker(grace=0.2)
+    world.starts(job)
+    assert worker.terminate() == 0, worker.log
+    leaves_nothing(world, job)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_command(world: World, processes: str):
+    """`stoker worker`, as it is typed."""
+    job = world.enqueue("hold", world.gate())
+    command = ("worker", "--app", "faults.jobs:app", "--processes", processes)
+    worker = world.start("-m", "stoker", *command)
+    world.starts(job)
+    worker.signal(signal.SIGTERM)
+    until(lambda: "is stopping" in worker.log)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0, worker.log
+    leaves_nothing(world, job)
+
+
 def test_a_second_signal_ends_the_grace_and_strands_nothing(world: World):
     ids = [world.enqueue(HOLDS[index % 3], world.gate()) for index in range(12)]
     worker = world.start_worker(grace=3600.0, concurrency=6)
