@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class Tap:
         self._store, self._driver = app.engine.connection
         self._fault = fault
         self._count = 0
+        self._keeping = threading.Lock()
         self._run, self._arun, self._exchange = self._driver.run, self._driver.arun, self._store.exchange
         self._outcomes: Any = ()
         self._driver.run = self.run
@@ -70,7 +72,8 @@ class Tap:
 
         def tapped_run(plan: Any) -> Any:
             self._strike(plan, "before", None)
-            reply = run(plan)
+            with self._keeping:
+                reply = run(plan)
             self._strike(plan, "after", reply)
             return reply
 
@@ -118,7 +121,8 @@ class Tap:
         number = signal.Signals[fault.signal]
         if number is not signal.SIGTERM:
             note("stalled" if number is signal.SIGSTOP else "dead", victim=os.getpid())
-        os.kill(os.getpid(), number)
+        with self._keeping:  # who stands still with the store's lock in hand would keep everybody waiting
+            os.kill(os.getpid(), number)
 
 
 def tapped(app: Stoker) -> Stoker:

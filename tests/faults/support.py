@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import pytest
 
 from faults.history import History, record
-from stoker import Stoker
+from stoker import Stoker, StoreUnavailable
 from stoker.clock import IdSource
+from stoker.connect import connect
 from stoker.job import FINAL, Job, NewJob
 from stoker.store import Filter, Page
 
@@ -93,10 +94,18 @@ class Process:
         record(self._world.path, "dead", victim=self.pid)
 
     def stall(self) -> None:
-        """SIGSTOP; returns when it stands still."""
+        """SIGSTOP; returns when it stands still, and not with the store's lock in hand: all would wait for it."""
+
+        def stands() -> bool:
+            self._popen.send_signal(signal.SIGSTOP)
+            until(lambda: stands_still(self.pid))
+            if self._world.writable():
+                return True
+            self.go_on()
+            return False
+
         record(self._world.path, "stalled", victim=self.pid)
-        self._popen.send_signal(signal.SIGSTOP)
-        until(lambda: stands_still(self.pid))
+        until(stands)
 
     def go_on(self) -> None:
         self._popen.send_signal(signal.SIGCONT)
@@ -139,6 +148,17 @@ class World:
         self.app.engine.run(self.app.engine.connection.store.insert(jobs))
         self.enqueued += ids
         return ids[0]
+
+    def writable(self) -> bool:
+        """Whether the store takes a write at once."""
+        store, driver = connect(f"{self.url}{'&' if '?' in self.url else '?'}timeout=0.5")
+        try:
+            driver.run(store.prune(0))
+        except StoreUnavailable:
+            return False
+        finally:
+            driver.close()
+        return True
 
     def job(self, id: str) -> Job:
         return self.app.jobs.get(id)
