@@ -192,8 +192,9 @@ SELECT
 UPDATE stoker_workers SET gone = 1, lease_until = 0 WHERE id = :worker
 
 -- name: lost
+-- INDEXED BY, because SQLite would rather walk the whole table, whose order is the wanted one.
 SELECT json_group_array(ref) FROM (
-    SELECT ref FROM stoker_jobs
+    SELECT ref FROM stoker_jobs INDEXED BY stoker_jobs_held
     WHERE state = $processing
     AND coalesce(worker, 0) NOT IN (SELECT ref FROM stoker_workers WHERE lease_until > :now)
     ORDER BY ref LIMIT :limit
