@@ -1,0 +1,40 @@
+"""No statement of the SQLite store walks all jobs: finished ones may be millions, and a writer holds everybody up."""
+
+import re
+import sqlite3
+
+import pytest
+
+from stoker.drivers.sqlite import SqliteDriver
+from stoker.stores.sqlite import SqliteStore
+from stoker.stores.statements import load_statements
+
+STATEMENTS = load_statements("stoker.stores.sqlite", "statements.sql")
+LIVE_INDEXES = {"ready", "due", "waiting", "held", "key"}
+"""Those that hold unfinished jobs alone: to walk one is to look at what there is to do."""
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("plans") / "jobs.db")
+    driver = SqliteDriver(path)
+    driver.run(SqliteStore().migrate())
+    driver.close()
+    connection = sqlite3.connect(path)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_walks_the_table(connection, name):
+    text = STATEMENTS[name]
+    named = re.findall(r":([a-z]+)", text)
+    params = dict.fromkeys(named, 1) if named else [1] * text.count("?")
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", params)]
+    walks = [step for step in steps if re.match(r"SCAN (stoker_jobs|job)\b", step)]
+    index = re.compile(r"USING (?:COVERING )?INDEX stoker_jobs_(\w+)")
+    used = [found.group(1) if (found := index.search(step)) else step for step in walks]
+    if name == "inserted":  # the last rows, by their order, with a limit
+        assert used == ["SCAN stoker_jobs"]
+    else:
+        assert set(used) <= LIVE_INDEXES, steps
