@@ -24,6 +24,8 @@ class Statement(NamedTuple):
     """positional or named; with `many`, one sequence a row"""
     many: bool = False
     """run once for each of `params`"""
+    alone: bool = False
+    """the plan's only statement: it is a transaction by itself, and a driver need not put one around it"""
 
 
 class Violation(Exception):
