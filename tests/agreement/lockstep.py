@@ -7,14 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stoker.connect import connect
 from stoker.drivers.driver import Driver
-from stoker.drivers.memory import MemoryDriver
-from stoker.drivers.sqlite import SqliteDriver
 from stoker.job import FINAL, LIVE, TRANSITIONS, Claim, Job, Outcome, Progress, State
 from stoker.plan import Plan
 from stoker.store import Census, Exchanged, Page, Store
-from stoker.stores.memory import MemoryStore
-from stoker.stores.sqlite import SqliteStore
 
 EVERYTHING = Page(limit=1_000_000)
 
@@ -48,10 +45,10 @@ class Side:
 class Pair:
     """The memory store and another one, on one clock."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, url: str) -> None:
         self.now = 1_767_225_600_000_000
-        self.oracle = Side(MemoryStore(lambda: self.now), MemoryDriver())
-        self.other = Side(SqliteStore(lambda: self.now), SqliteDriver(path, synchronous="normal"))
+        self.oracle = Side(*connect("memory://", lambda: self.now))
+        self.other = Side(*connect(url, lambda: self.now))
         self.claims: list[tuple[Claim, Claim]] = []
         """every claim that ever was, as both stores number it"""
         self.jobs: dict[str, Job] = {}

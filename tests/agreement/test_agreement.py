@@ -6,13 +6,24 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
+import places
 from agreement.lockstep import EVERYTHING, Pair
 from stoker.clock import SECOND, IdSource
 from stoker.job import Failure, NewJob, State, Verdict
@@ -104,10 +115,14 @@ wants = few(st.builds(Want, some(None, None, "a", "b", "ü"), limits), 3)
 class Agreement(RuleBasedStateMachine):
     """Answers are compared at every step, and so are all the records."""
 
+    store: str
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.pair = Pair(f"{self.folder.name}/jobs.db")
+        self.end = ExitStack()
+        folder = self.end.enter_context(tempfile.TemporaryDirectory())
+        self.pair = Pair(self.end.enter_context(places.fresh(self.store, Path(folder))))
+        self.end.callback(self.pair.close)
         self.new_id = IdSource(lambda: self.pair.now)
         self.ids: list[str] = []
         self.dumped: list[Any] = []
@@ -115,8 +130,7 @@ class Agreement(RuleBasedStateMachine):
         """how many moves of the table the last step may have made of one job"""
 
     def teardown(self) -> None:
-        self.pair.close()
-        self.folder.cleanup()
+        self.end.close()
 
     @initialize()
     def hire_some(self) -> None:
@@ -320,5 +334,6 @@ class Agreement(RuleBasedStateMachine):
         return Filter(**which)
 
 
-TestAgreement = Agreement.TestCase
-TestAgreement.settings = settings()
+@pytest.mark.parametrize("store", ["sqlite-normal", "postgres", "redis"])
+def test_the_store_agrees_with_the_memory_store(store: str) -> None:
+    run_state_machine_as_test(type(store, (Agreement,), {"store": store}), settings=settings())

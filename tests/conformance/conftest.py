@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+import places
+
 pytest.register_assert_rewrite("stoker.testing.conformance")
 
-from stoker.drivers.memory import MemoryDriver  # noqa: E402
-from stoker.drivers.sqlite import SqliteDriver  # noqa: E402
+from stoker.connect import connect  # noqa: E402
 from stoker.plan import Plan, Reply, Statement, pump  # noqa: E402
-from stoker.stores.memory import MemoryStore  # noqa: E402
-from stoker.stores.sqlite import SqliteStore  # noqa: E402
 from stoker.testing.conformance.rig import Borrowed, Rig  # noqa: E402
 
-STORES = ("memory", "sqlite-normal", "sqlite-full")
 
-
-@pytest.fixture(params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
+@pytest.fixture(params=[f"{store}-{colour}" for store in places.STORES for colour in ("sync", "async")])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     store, _, colour = request.param.rpartition("-")
-    if store == "memory":
-        made = Rig(MemoryStore, MemoryDriver(), colour=colour)
-    else:
-        path = str(tmp_path / "jobs.db")
-        driver = SqliteDriver(path, synchronous=store.removeprefix("sqlite-"))
-        made = Rig(SqliteStore, driver, colour=colour, borrow=lambda: borrowed(path))
-    with made.opened():
-        yield made
+    with places.fresh(store, tmp_path) as url:
+        driver = connect(url).driver
+        made = Rig(lambda clock: connect(url, clock).store, driver, colour=colour, borrow=borrower(store, driver.place))
+        with made.opened():
+            yield made
+
+
+def borrower(store: str, place: str) -> Callable[[], AbstractContextManager[Borrowed]] | None:
+    """How to open the caller's own transaction, on a store that takes one."""
+    if store.startswith("sqlite"):
+        return lambda: on_sqlite(place)
+    if store == "postgres":
+        return on_postgres
+    return None
 
 
 @contextmanager
-def borrowed(path: str) -> Iterator[Borrowed]:
+def on_sqlite(path: str) -> Iterator[Borrowed]:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
         yield OwnTransaction(connection)
     finally:
         connection.close()
+
+
+@contextmanager
+def on_postgres() -> Iterator[Borrowed]:
+    import psycopg
+
+    from stoker.drivers.borrowed import borrow
+
+    with psycopg.connect(places.postgres().url) as connection:
+        yield Lent(connection, borrow(connection).run)
 
 
 class OwnTransaction:
@@ -63,3 +76,12 @@ class OwnTransaction:
 
     def rollback(self) -> None:
         self._connection.execute("ROLLBACK")
+
+
+class Lent:
+    """The caller's own transaction, through the product's own means to borrow it."""
+
+    def __init__(self, connection, run) -> None:
+        self.run = run
+        self.commit = connection.commit
+        self.rollback = connection.rollback

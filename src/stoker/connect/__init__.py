@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from urllib.parse import urlsplit
 
+from stoker.clock import Clock, now
 from stoker.connect.address import shown
 from stoker.connect.connection import Connection
 from stoker.drivers.memory import MemoryDriver
@@ -27,8 +28,8 @@ _MODULES = {
 """Where each scheme is understood, and the extra that it needs."""
 
 
-def connect(url: str) -> Connection:
-    """The store and driver that a URL names. Opens nothing.
+def connect(url: str, clock: Clock | None = None) -> Connection:
+    """The store and driver that a URL names, on the store's own clock or on another one. Opens nothing.
 
     Raises `ConfigError` that says what the URL should be, and `MissingExtra` that says what to install.
     """
@@ -39,7 +40,7 @@ def connect(url: str) -> Connection:
     if scheme == "memory":
         if url != "memory://":
             raise ConfigError(f"the memory store takes no address: write memory://, not {url}")
-        return Connection(MemoryStore(), MemoryDriver())
+        return Connection(MemoryStore(clock or now), MemoryDriver())
     if not scheme:
         raise ConfigError(f"{url!r} is not a URL; for a SQLite file write sqlite:///{url.lstrip('/') or 'jobs.db'}")
     if scheme not in _MODULES:
@@ -54,5 +55,5 @@ def connect(url: str) -> Connection:
         if extra is None or (error.name or "").startswith("stoker"):
             raise
         raise MissingExtra(f'{scheme}:// needs the package {error.name}: pip install "stoker[{extra}]"') from error
-    connection: Connection = understand(url)
+    connection: Connection = understand(url, clock)
     return connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from stoker.clock import Clock, now
 from stoker.connect.address import options_of, seconds
 from stoker.connect.connection import Connection
 from stoker.drivers.sqlite import SqliteDriver
@@ -11,7 +12,7 @@ from stoker.errors import ConfigError
 from stoker.stores.sqlite import SqliteStore
 
 
-def understand(url: str) -> Connection:
+def understand(url: str, clock: Clock | None) -> Connection:
     """The store in the file that the URL names."""
     parts = urlsplit(url)
     path = unquote(parts.path)
@@ -26,7 +27,7 @@ def understand(url: str) -> Connection:
     if path == "/:memory:":
         raise ConfigError("several connections cannot share a SQLite database in memory: use memory:// instead")
     options = options_of(url, {"synchronous": _synchronous, "timeout": seconds})
-    return Connection(SqliteStore(), SqliteDriver(path[1:], **options))
+    return Connection(SqliteStore(clock or now), SqliteDriver(path[1:], **options))
 
 
 def _synchronous(value: str) -> str:
