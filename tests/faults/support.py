@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+import places
 from faults.history import History, record
 from stoker import Stoker, StoreUnavailable
 from stoker.clock import IdSource
@@ -27,11 +29,6 @@ TESTS = Path(__file__).parents[1]
 LEASE = 2.0
 PATIENCE = 60.0
 """seconds before a condition that should come true is given up; never what a test waits for"""
-
-STORES = {
-    "sqlite": "sqlite:///{folder}/jobs.db",
-    "sqlite-normal": "sqlite:///{folder}/jobs.db?synchronous=normal",
-}
 
 _new_ids = IdSource()
 
@@ -150,8 +147,10 @@ class World:
         return ids[0]
 
     def writable(self) -> bool:
-        """Whether the store takes a write at once."""
-        store, driver = connect(f"{self.url}{'&' if '?' in self.url else '?'}timeout=0.5")
+        """Whether the store takes a write at once: on a server, a process that stands still is in nobody's way."""
+        if not self.url.startswith("sqlite:"):
+            return True
+        store, driver = connect(with_option(self.url, "timeout=0.5"))
         try:
             driver.run(store.prune(0))
         except StoreUnavailable:
@@ -327,20 +326,35 @@ def with_pid(pid: int, number: signal.Signals) -> None:
 # --- fixtures -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite-full", "postgres", "redis"])
 def store(request: pytest.FixtureRequest) -> str:
-    """Which store: a key of `STORES`. A test may ask for others by `parametrize(…, indirect=True)`."""
+    """Which store: a name of `places`. A test may ask for others by `parametrize(…, indirect=True)`."""
     return request.param
 
 
 @pytest.fixture
 def world(store: str, tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path, STORES[store].format(folder=tmp_path))
+    with places.fresh(store, tmp_path) as url, closing_world(tmp_path, url) as made:
+        yield made
+
+
+@contextmanager
+def closing_world(folder: Path, url: str) -> Iterator[World]:
+    """A world whose processes are ended, whatever happens."""
+    made = World(folder, url)
     try:
         yield made
     finally:
         made.end()
 
 
-both_settings = pytest.mark.parametrize("store", ["sqlite", "sqlite-normal"], indirect=True)
-"""The two settings commit in different threads."""
+def with_option(url: str, option: str) -> str:
+    """The URL with one option more."""
+    return f"{url}{'&' if '?' in url else '?'}{option}"
+
+
+on_sqlite = pytest.mark.parametrize("store", ["sqlite-full"], indirect=True)
+"""For what has to do with workers alone, whatever the store."""
+
+both_settings = pytest.mark.parametrize("store", ["sqlite-full", "sqlite-normal", "postgres", "redis"], indirect=True)
+"""Of SQLite: the two settings commit in different threads."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from faults.support import World, until
+from faults.support import World, on_sqlite, until
+
+pytestmark = on_sqlite
 
 SCRIPT = """
 import asyncio, os, sys, time, logging

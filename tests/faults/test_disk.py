@@ -12,11 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from faults.support import STORES, World, until
+from faults.support import World, until, with_option
 from stoker import StoreBroken, StoreUnavailable
 from stoker.job import State
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: mounts, capabilities, /proc")
+
+
+@pytest.fixture(params=["sqlite-full"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Disks and files are SQLite's alone."""
+    return request.param
 
 
 @contextmanager
@@ -65,14 +71,14 @@ def fill(disk: Path) -> Path:
 @pytest.fixture
 def cramped(small_disk: Path, tmp_path: Path, store: str) -> Iterator[World]:
     """Its database on the small disk, its history and logs elsewhere."""
-    made = World(tmp_path, STORES[store].format(folder=small_disk))
+    made = World(tmp_path, f"sqlite:///{small_disk}/jobs.db?synchronous={store.removeprefix('sqlite-')}")
     try:
         yield made
     finally:
         made.end()
 
 
-@pytest.mark.parametrize("store", ["sqlite", "sqlite-normal"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite-full", "sqlite-normal"], indirect=True)
 def test_a_full_disk_keeps_outcomes_until_there_is_room(cramped: World, small_disk: Path):
     world = cramped
     ids = [world.enqueue("big", world.gate()) for _ in range(4)]
@@ -191,7 +197,7 @@ def test_a_locked_file_is_waited_for(world: World):
 
 
 def test_a_file_that_is_locked_past_the_timeout(world: World):
-    world.url += "?timeout=0.5"
+    world.url = with_option(world.url, "timeout=0.5")
     job = world.enqueue("hold", world.gate())
     worker = world.start_worker()
     world.starts(job)

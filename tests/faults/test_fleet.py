@@ -6,8 +6,10 @@ import os
 import signal
 
 from faults.history import record as write
-from faults.support import World, children_of, state_of, until
+from faults.support import World, children_of, on_sqlite, state_of, until
 from stoker.job import State
+
+pytestmark = on_sqlite
 
 
 def gone(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faults.support import World
+from faults.support import World, with_option
 from stoker.job import State
 
 FORKED = """
@@ -98,7 +98,7 @@ for thread in threads:
     thread.join()
 app.close()
 """
-    output = world.run(FORKED + code, STOKER_URL=world.url + "?timeout=10")
+    output = world.run(FORKED + code, STOKER_URL=with_option(world.url, "timeout=10"))
     jobs = world.jobs()
     assert len(ids(output)) == 36
     assert set(ids(output)) <= jobs.keys()

@@ -278,7 +278,9 @@ def test_a_job_that_kills_every_worker_fails_at_its_cap_and_leaves_the_others_un
     world.check()
 
 
-@pytest.mark.parametrize(("store", "seed"), [("sqlite", 1), ("sqlite-normal", 2)], indirect=["store"])
+@pytest.mark.parametrize(
+    ("store", "seed"), [("sqlite-full", 1), ("sqlite-normal", 2), ("postgres", 3), ("redis", 4)], indirect=["store"]
+)
 def test_workers_killed_again_and_again_under_load(world: World, seed: int):
     chance = random.Random(seed)
     for index in range(7):

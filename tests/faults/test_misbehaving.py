@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from faults.support import World, until
+from faults.support import World, on_sqlite, until
 from stoker.job import State
+
+pytestmark = on_sqlite
 
 FAILS = {
     "exit": ("SystemExit", "7"),

@@ -88,7 +88,7 @@ race(inserter, 20)
         assert mine[0][0] in jobs
 
 
-@pytest.mark.parametrize("store", ["sqlite-normal"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite-normal", "postgres", "redis"], indirect=True)
 def test_a_heartbeat_at_the_edge_of_the_lease_against_recoverers(world: World):
     """Renewed and kept, or lost and refused: never both, never neither."""
     code = """

@@ -78,6 +78,8 @@ class Keeper:
         self._reported = False
         self.worker: Worker | None = None
         """the worker as it is registered; None while it is not"""
+        self.reaches = True
+        """whether the store answered the last time"""
 
     # --- from the loop ----------------------------------------------------------------------------------------------
 
@@ -159,10 +161,12 @@ class Keeper:
         try:
             orders = self._exchange_words(worker, now)
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
+            self.reaches = False
             self._emit(StoreFailed(error, 0))
             if clock.monotonic() >= self._held_until:
                 self._lost(worker)
             return
+        self.reaches = True
         if not orders.alive:
             self._lost(worker)
             return

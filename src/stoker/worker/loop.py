@@ -113,8 +113,9 @@ class WorkerLoop:
 
     @property
     def healthy(self) -> bool:
-        """Whether it is alive to the store, and its claim loop made progress within a lease."""
-        return self.id is not None and clock.monotonic() - self._progressed_at < self._options.lease
+        """Whether it could work now: alive to the store, which answers, and its claim loop turned within a lease."""
+        turned = clock.monotonic() - self._progressed_at < self._options.lease
+        return self.id is not None and turned and self._keeper.reaches and not self._dispatcher.failures
 
     def stop(self, grace: float | None = None) -> None:
         """Claim no more; running jobs get the grace (seconds), then they are stopped and given back.
