@@ -21,13 +21,15 @@ def find_program(*names: str) -> str:
 class RedisServer:
     """One server, its port the same through restarts. `durable`: every command on disk before its reply."""
 
-    def __init__(self, *, durable: bool = False, **settings: str | int) -> None:
+    def __init__(self, *, durable: bool = False, **settings: str | int | tuple[str, ...]) -> None:
         self._client = find_program("redis-cli", "valkey-cli")
         self.folder = make_folder("redis")
         self.port = free_port()
         persistence = {"appendonly": "yes", "appendfsync": "always"} if durable else {"appendonly": "no"}
         facts = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", **persistence, **settings}
-        options = [part for name, value in facts.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+        options: list[str] = []
+        for name, value in facts.items():
+            options += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [str(value)])]
         program = find_program("redis-server", "valkey-server")
         self._process = ServerProcess(bound([program, *options]), self.folder / "log")
 

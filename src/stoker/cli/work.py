@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
+from stoker import clock
 from stoker.app import Stoker
 from stoker.cli.command import command
 from stoker.cli.output import note
 from stoker.cli.values import age, queues, split
 from stoker.cli.where import Code
-from stoker.errors import ConfigError
+from stoker.errors import ConfigError, StoreUnavailable
 from stoker.fleet import run_fleet
 from stoker.printable import CleanFormatter
 from stoker.target import load_app
@@ -58,6 +59,9 @@ class Labour:
         typer.Option("--lease", metavar="AGE", help="Silence after which its jobs are given to other workers."),
     ] = None
     drain: Annotated[bool, typer.Option("--drain", help="Stop once no job is due.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Where the store does not answer yet, wait until it does.")] = (
+        False
+    )
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when code changes. For development.")] = False
     log_level: Annotated[Level, typer.Option("--log-level", help="How much to log.", case_sensitive=False)] = Level.INFO
 
@@ -137,7 +141,26 @@ def _work(code: Code, labour: Labour) -> int:
     if not len(app.registry):
         note(f"{target} declares no tasks, so this worker will take no jobs; import your tasks in that module")
     _log(labour.log_level)
+    if labour.wait:
+        _wait_for_store(app)
     return run_fleet(target, options, processes=labour.processes or app.settings.processes, reload=labour.reload)
+
+
+def _wait_for_store(app: Stoker) -> None:
+    """Return once the store answers. Whatever else is wrong with it is raised at once."""
+    pause = 0.1
+    told = ""
+    while True:
+        try:
+            app.engine.open()
+        except StoreUnavailable as error:
+            if str(error) != told:
+                told = str(error)
+                note(f"{told}; waiting for it")
+        else:
+            return
+        clock.sleep(pause)
+        pause = min(2.0, pause * 2)
 
 
 def _log(level: Level) -> None:
