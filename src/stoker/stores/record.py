@@ -12,6 +12,7 @@ import msgspec
 
 from stoker.clock import SECOND, to_datetime, to_instant, to_span
 from stoker.job import FINAL, Failure, Job, NewJob, State
+from stoker.store import Worker
 
 CODES: Final[Mapping[State, int]] = {state: number for number, state in enumerate(State)}
 """States as databases hold them. New ones go to the end: a number is for ever."""
@@ -63,6 +64,8 @@ class Record(msgspec.Struct):
 COLUMNS = Record.__struct_fields__
 """The names of the fields, in order."""
 
+_STATE: Final = COLUMNS.index("state")
+
 
 class _Entry(msgspec.Struct, omit_defaults=True):
     """A `Failure` as it is stored, with an instant."""
@@ -84,8 +87,8 @@ def to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def entry(failure: Failure, worker: str | None, now: int) -> str:
-    """A failure as it is stored in `errors`, blamed on a worker at an instant."""
+def entry(failure: Failure, worker: str | None, now: int | None) -> str:
+    """A failure as it is stored in `errors`, blamed on a worker at an instant; None is left out."""
     return to_json(_Entry(failure.attempt, failure.type, failure.message, failure.traceback, worker, now))
 
 
@@ -138,6 +141,13 @@ def from_new(job: NewJob, ref: int, now: int) -> Record:
         workflow=job.workflow,
         schedule=job.schedule,
     )
+
+
+def record_of(row: tuple[Any, ...]) -> Record:
+    """A row of a `SELECT` of the `COLUMNS` as a record."""
+    record = Record(*row)
+    record.state = STATES[row[_STATE]]
+    return record
 
 
 def to_job(record: Record) -> Job:
@@ -219,6 +229,24 @@ def from_job(job: Job, ref: int) -> Record:
         errors=to_json([_stored(failure) for failure in job.errors]) if job.errors else None,
         started_at=None if job.started_at is None else to_instant(job.started_at),
         finished_at=None if finished_at is None else to_instant(finished_at),
+    )
+
+
+def worker_of(*row: Any) -> Worker:
+    """A worker as stores keep it, its queues and tags as `strings`."""
+    id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until, running = row
+    return Worker(
+        id=id,
+        host=host,
+        pid=pid,
+        version=version,
+        queues=list_of(queues),
+        tags=list_of(tags),
+        concurrency=concurrency,
+        started_at=started_at,
+        seen_at=seen_at,
+        lease_until=lease_until,
+        running=running,
     )
 
 

@@ -32,20 +32,10 @@ from stoker.store import (
     Want,
     Worker,
 )
-from stoker.stores.record import COLUMNS, STATES, from_job, strings, to_job, to_json
+from stoker.stores.outcomes import consequence, is_plain
+from stoker.stores.record import COLUMNS, STATES, from_job, record_of, strings, to_job, to_json, worker_of
 from stoker.stores.sqlite.filters import matching, open_to
-from stoker.stores.sqlite.rows import (
-    consequence,
-    full_row,
-    is_plain,
-    new_row,
-    record_of,
-    repeated,
-    said,
-    shown,
-    slot,
-    worker_of,
-)
+from stoker.stores.sqlite.rows import full_row, new_row, repeated, said, shown, slot
 from stoker.stores.statements import load_migrations, load_statements, split_statements
 
 _PACKAGE: Final = "stoker.stores.sqlite"
