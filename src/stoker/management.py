@@ -178,7 +178,10 @@ class Jobs:
     # --- moving -----------------------------------------------------------------------------------------------------
 
     def dump(self, path: str | Path | IO[bytes], **filters: Any) -> int:
-        """Write the records that match as JSON lines, newest first; returns how many."""
+        """Write the records that match as JSON lines, oldest first; returns how many.
+
+        So whoever loads them gives them the same order. Jobs that are enqueued meanwhile may be in it or not.
+        """
         with _opened(path, "wb") as stream:
             return self._engine.play(self._dump(stream, filters))
 
@@ -189,11 +192,11 @@ class Jobs:
 
     def _dump(self, stream: IO[bytes], filters: dict[str, Any]) -> Script[int]:
         which = _filter(None, filters)
-        total, before = 0, None
-        while jobs := (yield self._store.find(which, Page(_CHUNK, before))):
+        total, after = 0, ""
+        while jobs := (yield self._store.find(which, Page(_CHUNK, after=after))):
             stream.writelines(_encode(job) + b"\n" for job in jobs)
             total += len(jobs)
-            before = jobs[-1].id
+            after = jobs[-1].id
         return total
 
     def load(self, path: str | Path | IO[bytes]) -> int:

@@ -118,11 +118,13 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True):
-    """A page of a listing, newest first."""
+    """A page of a listing, newest first; with `after`, oldest first."""
 
     limit: int = 50
     before: str | None = None
-    """the last id of the page before"""
+    """only ids below this one: going back in time, the last id of the page before"""
+    after: str | None = None
+    """only ids above this one: going forth in time, the last id of the page before, and '' for the first page"""
 
 
 class Action(StrEnum):
@@ -310,7 +312,7 @@ class Store(Protocol):
     # --- readers ----------------------------------------------------------------------------------------------------
 
     def find(self, which: Filter = Filter(), page: Page = Page()) -> Plan[list[Job]]:
-        """Records that match, newest id first."""
+        """Records that match, by id: newest first, or as the page says."""
         ...
 
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Plan[dict[str, int]]:

@@ -300,10 +300,20 @@ class Agreement(RuleBasedStateMachine):
 
     # --- readers and time -------------------------------------------------------------------------------------------
 
-    @rule(which=filters, limit=limits, before=st.none() | picks, by=st.sampled_from(Facet))
-    def read(self, which: dict[str, Any], limit: int, before: int | None, by: Facet) -> None:
+    @rule(
+        which=filters,
+        limit=limits,
+        before=st.none() | picks,
+        after=st.none() | st.none() | st.just("") | picks,
+        by=st.sampled_from(Facet),
+    )
+    def read(self, which: dict[str, Any], limit: int, before: int | None, after: int | str | None, by: Facet) -> None:
         chosen = self.filter(which)
-        page = Page(limit, None if before is None else self.known(before))
+        page = Page(
+            limit,
+            None if before is None else self.known(before),
+            self.known(after) if isinstance(after, int) else after,
+        )
         self.moves = 0
         self.pair.ask(lambda store: store.find(chosen, page))
         self.pair.ask(lambda store: store.count(chosen, by))

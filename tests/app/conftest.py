@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+import places
 from stoker import Stoker
 from stoker.worker.loop import WorkerLoop
 
-PLACES = ("queue-memory", "queue-sqlite", "async", "foreground")
+QUEUES = ("queue-memory", "queue-sqlite", "queue-postgres", "queue-redis")
+PLACES = (*QUEUES, "async", "foreground")
 
 
 class Serving:
@@ -61,13 +63,17 @@ class Serving:
             watching.cancel()
 
 
+STORES = {"sqlite": "sqlite-normal", "postgres": "postgres", "redis": "redis"}
+
+
 class Place:
     """An app, and what it takes for its jobs to run."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.mode = "queue" if name.startswith("queue") else name
-        self.url = f"sqlite:///{folder}/jobs.db?synchronous=normal" if name == "queue-sqlite" else "memory://"
+        self.mode, _, store = name.partition("-")
+        self._fresh = places.fresh(STORES.get(store, "memory"), folder)
+        self.url = self._fresh.__enter__()
         self.app = Stoker(self.url, mode=self.mode)  # type: ignore[arg-type]
         self._serving: list[Serving] = []
 
@@ -91,6 +97,7 @@ class Place:
                 serving.stop(0)
         finally:
             self.app.close()
+            self._fresh.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -115,13 +122,13 @@ def place(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) ->
     return make_place(request.param)
 
 
-@pytest.fixture(params=["queue-memory", "queue-sqlite", "async"])
+@pytest.fixture(params=[*QUEUES, "async"])
 def running_place(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
     """Where jobs run beside the caller."""
     return make_place(request.param)
 
 
-@pytest.fixture(params=["queue-memory", "queue-sqlite"])
+@pytest.fixture(params=QUEUES)
 def queue_place(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
     """Where jobs wait until a worker comes."""
     return make_place(request.param)

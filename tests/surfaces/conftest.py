@@ -18,7 +18,7 @@ APP = """
 import asyncio
 from stoker import Cancel, Context, Stoker
 
-app = Stoker("sqlite:///jobs.db")
+app = Stoker("URL")
 
 
 @app.task
@@ -63,10 +63,11 @@ class Done(NamedTuple):
 class Shop:
     """A folder with an app in it."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
         self.folder = folder
+        self.url = url
         self._capsys = capsys
-        self.write("shop.py", APP)
+        self.write("shop.py", APP.replace("URL", url))
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -125,7 +126,15 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+def url() -> str:
+    """Where the shop's jobs are; a file of tests may have it on every store."""
+    return "sqlite:///jobs.db"
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> Iterator[Shop]:
     for name in [name for name in os.environ if name.startswith("STOKER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STOKER_APP", "shop:app")
@@ -134,7 +143,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.chdir(tmp_path)
-    made = Shop(tmp_path, capsys)
+    made = Shop(tmp_path, capsys, url)
     yield made
     made.forget()
 

@@ -8,11 +8,11 @@ import signal
 
 import pytest
 
+import places
 from stoker import clock
 from stoker.connect import connect
 from stoker.job import Job, NewJob
 from stoker.store import Routing, Want, Worker
-from stoker.stores.sqlite import SqliteStore
 
 HOUR = 3600 * clock.SECOND
 
@@ -31,10 +31,16 @@ def answers(monkeypatch):
     return answer
 
 
-def abandoned(url="sqlite:///jobs.db", worker="dead", task="shop.resize"):
+@pytest.fixture(params=["sqlite-normal", "postgres", "redis"])
+def url(request, tmp_path):
+    """Every store."""
+    with places.fresh(request.param, tmp_path) as url:
+        yield url
+
+
+def abandoned(url, worker="dead", task="shop.resize"):
     """Make a job whose worker claimed it an hour ago and was never seen again; its id."""
-    _, driver = connect(url)
-    store = SqliteStore(clock=lambda: clock.now() - HOUR)
+    store, driver = connect(url, lambda: clock.now() - HOUR)
     [id] = clock.IdSource().take(1)
     driver.run(store.migrate())
     driver.run(store.insert([NewJob(id=id, task=task, payload='[["x"],{}]', queue="lost", keep_for=HOUR)]))
@@ -104,7 +110,9 @@ def test_showing_why_a_job_waits(shop):
     shop.ok("queues", "pause", "mail")
     assert "paused" in shop.ok("jobs", "show", id).out
     assert "due in" in shop.ok("jobs", "show", shop.enqueue("mail", "x", "--delay", "1h")).out
-    shop.write("bare.py", "from stoker import Stoker\napp = Stoker('sqlite:///jobs.db')\n@app.task\ndef t(): ...\n")
+    shop.write(
+        "bare.py", "from stoker import Stoker\napp = Stoker('URL')\n@app.task\ndef t(): ...\n".replace("URL", shop.url)
+    )
     assert "declares no task" in shop.ok("jobs", "show", id, "--app", "bare:app").out
 
 
@@ -173,7 +181,7 @@ def test_without_a_terminal_many_are_not_changed_unasked(shop, command):
     ids = [shop.enqueue("resize", "a"), shop.enqueue("broken"), shop.enqueue("resize", "b")]
     shop.ok("jobs", "cancel", ids[2])
     shop.drain()
-    ids += [shop.enqueue("resize", "c"), abandoned()]
+    ids += [shop.enqueue("resize", "c"), abandoned(shop.url)]
     before = shop.states()
     done = shop.run("jobs", *command)
     assert done.code == 2
@@ -225,7 +233,7 @@ def test_purge_and_tidy_never_touch_unfinished_jobs(shop):
     queued, scheduled = shop.enqueue("mail", "a"), shop.enqueue("resize", "a", "--delay", "1h")
     done, failed = shop.enqueue("resize", "a"), shop.enqueue("broken")
     shop.ok("worker", "-q", "default", "--drain")
-    processing = abandoned()
+    processing = abandoned(shop.url)
     assert shop.run("jobs", "purge", "--state", "queued", "--yes").code == 2
     assert shop.ok("jobs", "purge", "--older-than", "1h", "--yes", "--json").json["changed"] == 0
     shop.ok("jobs", "tidy", "--yes")
@@ -246,7 +254,7 @@ def test_requeue_takes_only_what_is_of_the_dead(shop, eventually):
     finally:
         worker.kill()
         worker.communicate(timeout=30)
-    lost = abandoned()
+    lost = abandoned(shop.url)
     assert shop.ok("jobs", "requeue", "--older-than", "30m", "--yes", "--json").json["changed"] == 1
     assert shop.states()[lost] == "queued"
 
@@ -338,7 +346,7 @@ def test_the_bar_shows_what_jobs_say_as_it_is(shop, monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(watching, "console", lambda: Console(file=screen, force_terminal=True, markup=False, width=120))
     monkeypatch.setattr(Output, "plain", False)
-    with Stoker("sqlite:///jobs.db") as app:
+    with Stoker(shop.url) as app:
         assert watching.follow(app, id, Output()) == 0
     assert "half of [bold]it[/bold]" in screen.getvalue()
     assert "completed" in screen.getvalue()

@@ -401,9 +401,13 @@ class MemoryStore:
     @immediate
     def find(self, which: Filter = Filter(), page: Page = Page()) -> list[Job]:
         """See `Store.find`."""
-        matching = (r for r in self._shelf.matching(which, self._now()) if page.before is None or r.id < page.before)
-        newest = heapq.nlargest(page.limit, matching, key=lambda record: record.id)
-        return [to_job(record) for record in newest]
+        matching = (
+            record
+            for record in self._shelf.matching(which, self._now())
+            if (page.before is None or record.id < page.before) and (page.after is None or record.id > page.after)
+        )
+        first = heapq.nlargest if page.after is None else heapq.nsmallest
+        return [to_job(record) for record in first(page.limit, matching, key=lambda record: record.id)]
 
     @immediate
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> dict[str, int]:

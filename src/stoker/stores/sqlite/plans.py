@@ -402,7 +402,11 @@ class SqliteStore:
         if page.before is not None:
             condition += " AND id < :before"
             params["before"] = page.before
-        query = f"{self._select} WHERE {condition} ORDER BY id DESC LIMIT :limit"
+        if page.after is not None:
+            condition += " AND id > :after"
+            params["after"] = page.after
+        order = "DESC" if page.after is None else "ASC"
+        query = f"{self._select} WHERE {condition} ORDER BY id {order} LIMIT :limit"
         reply = yield Statement(query, {**params, "limit": page.limit})
         return [to_job(record_of(row)) for row in reply.rows]
 

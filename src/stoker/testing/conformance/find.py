@@ -84,6 +84,26 @@ def test_the_id_that_a_page_goes_on_from_need_not_exist_any_more(rig: Rig) -> No
     assert rig.find(before=ghost) == made[1::-1]
 
 
+def test_forth_in_time_the_oldest_come_first(rig: Rig) -> None:
+    made = rig.enqueue_many(7)
+    seen: list[str] = []
+    after = ""
+    while page := rig.find(limit=3, after=after):
+        seen += page
+        after = page[-1]
+    assert seen == made
+    assert rig.find(after=made[4]) == made[5:]
+    assert rig.find(after=made[1], before=made[5]) == made[2:5]
+    assert rig.find(limit=0, after="") == []
+
+
+def test_forth_in_time_by_filter(rig: Rig) -> None:
+    mine = rig.enqueue_many(5, owner="a")
+    rig.enqueue_many(5, owner="b")
+    mine += rig.enqueue_many(5, owner="a")
+    assert rig.find(owner="a", limit=4, after=mine[2]) == mine[3:7]
+
+
 def test_a_page_of_none(rig: Rig) -> None:
     rig.enqueue()
     assert rig.find(limit=0) == []

@@ -278,9 +278,9 @@ class Rig:
         """The states of these jobs, which must exist."""
         return [self.state(id) for id in ids]
 
-    def find(self, limit: int = ALL, before: str | None = None, **fields: Any) -> list[str]:
+    def find(self, limit: int = ALL, before: str | None = None, after: str | None = None, **fields: Any) -> list[str]:
         """Ids of matching jobs, as `find` lists them."""
-        return [job.id for job in self.run(self.store.find(Filter(**fields), Page(limit, before)))]
+        return [job.id for job in self.run(self.store.find(Filter(**fields), Page(limit, before, after)))]
 
     def records(self) -> list[Job]:
         """Every record, newest first."""
