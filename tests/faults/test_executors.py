@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from faults.history import record as write
 from faults.support import World, on_sqlite, state_of, until
@@ -45,6 +46,26 @@ def test_a_job_that_kills_its_child_again_and_again_fails_at_its_cap(world: Worl
     record = world.ends(job)
     assert (record.state, record.crashes, record.attempt) == (State.FAILED, 3, 3)
     assert [failure.type for failure in record.errors] == ["crashed"]
+    assert worker.alive
+    world.check()
+
+
+def test_a_process_that_cannot_be_started_is_no_crash(world: World):
+    """The job waits, says why, and runs as soon as there can be a process for it."""
+    python = world.folder / "python"
+    (world.folder / "cramped.py").write_text(
+        "import sys\nfrom faults.jobs import app\nfrom stoker.worker import processes\n"
+        f"processes.UNSTARTED_PAUSE = 0.2\nsys.executable = {str(python)!r}\n"
+    )
+    job = world.enqueue("hold_in_process", world.gate("open"), max_crashes=1)
+    world.open(world.gate("open"))
+    worker = world.start_worker("cramped:app")
+    until(lambda: world.job(job).fence >= 3, "it is tried again and again")
+    assert "no process could be started for it" in (world.job(job).message or "")
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    record = world.ends(job)
+    assert (record.state, record.attempt, record.crashes, record.errors) == (State.COMPLETED, 1, 0, ())
     assert worker.alive
     world.check()
 

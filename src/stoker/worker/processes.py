@@ -9,12 +9,17 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from stoker.job import Died, Ending, Interrupted
+from stoker import clock
+from stoker.job import AskedSnooze, Died, Ending, Interrupted
 from stoker.worker.attempt import CANCELLED, LOST, STOPPING, TIMED_OUT, Attempt, Done
 from stoker.worker.wire import HEADER, Begin, Ended, FromChild, Hello, Said, Stop, ToChild, from_child, packed
 
 KILL_AFTER = 5.0
 """seconds that a task gets between the order to stop and SIGKILL"""
+
+
+UNSTARTED_PAUSE = 5.0
+"""seconds until a job is tried again for which no process could be started"""
 
 
 class Processes:
@@ -61,8 +66,8 @@ class Processes:
                 await child.kill()
             self._count -= 1
             raise
-        except Exception as error:  # noqa: BLE001 - a child that cannot be started is as good as dead
-            ending = Died(f"the process could not be run: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must not stay where it is
+            ending = _unstarted(attempt, error) if child is None else Died(f"the process could not be run: {error}")
         if child is not None and child.alive:
             self._idle.append(child)
         else:
@@ -155,6 +160,13 @@ class _Child:
     async def _receive(self) -> FromChild:
         header = await self._reader.readexactly(HEADER)
         return from_child.decode(await self._reader.readexactly(int.from_bytes(header)))
+
+
+def _unstarted(attempt: Attempt, error: Exception) -> Ending:
+    """No process could be started (no memory, too many): not the job's fault, so it waits, and nothing is counted."""
+    attempt.context.message = f"no process could be started for it: {error}"
+    attempt.context.news = True
+    return AskedSnooze(clock.to_span(UNSTARTED_PAUSE))
 
 
 def _nothing() -> None:
