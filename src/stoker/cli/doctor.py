@@ -101,7 +101,7 @@ def examine(app: Stoker, target: str | None) -> Iterator[Check]:
         yield _note("mode", app.settings.mode, "jobs run in the app's own process; set STOKER_MODE=queue for workers")
     broken = False
     for finding in driver.examine():
-        status = Status.OK if finding.advice is None else Status.PROBLEM
+        status = Status.OK if finding.advice is None else Status.PROBLEM if finding.grave else Status.NOTE
         broken = broken or status is Status.PROBLEM
         yield Check(finding.subject, status, finding.detail, finding.advice)
     if not driver.exists() or not store.traits.shared:

@@ -23,6 +23,8 @@ class Finding(Struct, frozen=True):
     detail: str
     advice: str | None = None
     """what to do about it; None: nothing is wrong"""
+    grave: bool = True
+    """with advice: False where all works, and somebody should know of it"""
 
 
 class Driver(Protocol):
