@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help venv demo test quick smoke check format bench docs clean
+.PHONY: help venv services demo test quick smoke check format bench docs clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,14 +21,17 @@ $(VENV)/ready: pyproject.toml scripts/pythons
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group test --group check --group bench
 	@touch $@
 
+services:
+	@scripts/services
+
 demo: venv ## run a real job on a SQLite file, with its progress in the terminal
 	@$(BIN)/stoker demo
 
-test: venv ## run all tests (under CI also the smoke part on every other Python of this machine)
+test: venv services ## run all tests (under CI also the smoke part on every other Python of this machine)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory smoke; fi
 
-quick: venv ## run the tests that take seconds
+quick: venv services ## run the tests that take seconds
 	@$(BIN)/python -m pytest -n $(JOBS) tests/test_architecture.py tests/unit tests/conformance tests/simulation tests/app
 
 smoke: venv ## run a part of the tests on every other Python of this machine
@@ -45,7 +48,7 @@ format: venv ## format the code, and mend what can be mended by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: venv ## measure, write the figures to bench/results, and quote them in the docs
+bench: venv services ## measure, write the figures to bench/results, and quote them in the docs
 	@$(BIN)/python -m bench
 	@$(BIN)/python scripts/figures
 

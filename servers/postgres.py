@@ -109,6 +109,12 @@ class PostgresServer:
         )
         return done.stdout.strip()
 
+    def demand_passwords(self) -> None:
+        """From now on nobody but its own user gets in without a password."""
+        rules = f"host all {USER} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (self._data / "pg_hba.conf").write_text(rules)
+        self.sql("SELECT pg_reload_conf()")
+
     def close(self) -> None:
         """Stop it and remove its folder."""
         if self._process.alive:

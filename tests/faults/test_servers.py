@@ -233,8 +233,8 @@ def test_liveness_is_false_while_the_server_is_away_and_work_goes_on_soon_after_
 
     working = Working(app)
     try:
-        tick.enqueue(1)
-        until(lambda: ran == [1] and working.worker.healthy, "it works")
+        first = tick.enqueue(1)
+        until(lambda: first.refresh().finished and working.worker.healthy, "it works")
         if busy:
             long.enqueue()
             until(lambda: working.worker.running == 1, "it is busy")
