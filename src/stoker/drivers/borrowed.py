@@ -1,15 +1,18 @@
 """Runs plans in the caller's own transaction. It never begins, commits or rolls back: those are the caller's.
 
-Known are `sqlite3` connections and SQLAlchemy's connections and sessions, sync and async. What SQLAlchemy gives is told
-by its classes, without importing it: who passes one has imported it already.
+Known are connections of `sqlite3`, psycopg, asyncpg and Django, and SQLAlchemy's connections and sessions, sync and async.
+What a library gives is told by its classes, without importing it: who passes one has imported it already.
+
+Statements for PostgreSQL name their parameters as psycopg does, `%(name)s`; asyncpg counts them.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from stoker.errors import ConfigError
@@ -52,14 +55,15 @@ def borrow(connection: Any) -> Borrowed | AsyncBorrowed:
     """The means to run plans on a connection of the caller's. Raises `ConfigError` for a kind that is not known."""
     if isinstance(connection, sqlite3.Connection):
         return Borrowed(lambda statement: _on_sqlite3(connection, statement))
-    if "sqlalchemy" in sys.modules:
-        found = _sqlalchemy(connection)
-        if found is not None:
-            return found
+    for library, understand in _LIBRARIES.items():
+        if library in sys.modules:
+            found = understand(connection)
+            if found is not None:
+                return found
     kind = type(connection)
     raise ConfigError(
-        f"connection= takes a sqlite3 connection, or a connection or session of SQLAlchemy (sync or async), "
-        f"not {kind.__module__}.{kind.__qualname__}"
+        f"connection= takes a sqlite3 connection, one of psycopg, asyncpg or Django, or a connection or session of "
+        f"SQLAlchemy (sync or async), not {kind.__module__}.{kind.__qualname__}"
     )
 
 
@@ -96,12 +100,81 @@ def _sqlalchemy(connection: Any) -> Borrowed | AsyncBorrowed | None:
 
 def _on_core(connection: Any, statement: Statement) -> Reply:
     """Through `exec_driver_sql`, so that SQLAlchemy knows that its transaction has begun."""
-    params: Any = statement.params
+    text, params = statement.text, cast(Any, statement.params)
     if statement.many:
         params = list(params)
     elif not isinstance(params, dict):
         params = tuple(params)
-    result = connection.exec_driver_sql(statement.text, params)
+    elif connection.dialect.paramstyle == "numeric_dollar":
+        text, params = _counted(text, params)
+    result = connection.exec_driver_sql(text, params)
     if result.returns_rows:
         return Reply([tuple(row) for row in result.fetchall()], -1)
     return Reply([], result.rowcount)
+
+
+def _psycopg(connection: Any) -> Borrowed | AsyncBorrowed | None:
+    import psycopg
+    from psycopg.rows import tuple_row
+
+    match connection:
+        case psycopg.Connection():
+
+            def execute(statement: Statement) -> Reply:
+                # Of the library's own kind: the caller's factories are for the caller's rows.
+                with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+                    cursor.execute(statement.text.encode(), statement.params or None)
+                    return Reply(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+            return Borrowed(execute)
+        case psycopg.AsyncConnection():
+
+            async def aexecute(statement: Statement) -> Reply:
+                async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+                    await cursor.execute(statement.text.encode(), statement.params or None)
+                    return Reply(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+            return AsyncBorrowed(aexecute)
+    return None
+
+
+def _asyncpg(connection: Any) -> AsyncBorrowed | None:
+    from asyncpg import Connection
+    from asyncpg.pool import PoolConnectionProxy
+
+    if not isinstance(connection, Connection | PoolConnectionProxy):
+        return None
+
+    async def execute(statement: Statement) -> Reply:
+        text, params = _counted(statement.text, cast(Mapping[str, Any], statement.params or {}))
+        return Reply([tuple(row) for row in await connection.fetch(text, *params)], -1)
+
+    return AsyncBorrowed(execute)
+
+
+def _django(connection: Any) -> Borrowed | None:
+    from django.db import DefaultConnectionProxy
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    if not isinstance(connection, BaseDatabaseWrapper | DefaultConnectionProxy):
+        return None
+    if connection.vendor != "postgresql":
+        raise ConfigError(f"connection= takes a connection of Django to PostgreSQL, not to {connection.vendor}")
+
+    def execute(statement: Statement) -> Reply:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.text, statement.params or None)
+            return Reply([tuple(row) for row in cursor.fetchall()] if cursor.description else [], cursor.rowcount)
+
+    return Borrowed(execute)
+
+
+_LIBRARIES = {"sqlalchemy": _sqlalchemy, "psycopg": _psycopg, "asyncpg": _asyncpg, "django.db": _django}
+
+_NAME = re.compile(r"%\((\w+)\)s")
+
+
+def _counted(text: str, params: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """The statement with its parameters counted, `$1`, and their values in that order."""
+    names = list(dict.fromkeys(_NAME.findall(text)))
+    return _NAME.sub(lambda name: f"${names.index(name[1]) + 1}", text), tuple(params[name] for name in names)

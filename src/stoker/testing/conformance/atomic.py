@@ -34,7 +34,8 @@ def interrupted(plan: Plan[T], after: int | None = None) -> Plan[T]:
             statement = next(steps)
             done = 0
             while done != after:
-                statement = steps.send((yield statement))
+                # Not alone any more: something follows it.
+                statement = steps.send((yield statement._replace(alone=False)))
                 done += 1
         except StopIteration:
             pass

@@ -1,0 +1,537 @@
+-- What a worker and an app ask for most, each in one round trip. Within a function every statement sees what was
+-- committed before it began. Plans are made once and for any values (a plan for present values is one for a table that
+-- is empty now and full in a minute), and never of scans and joins that read whole tables.
+--
+-- Whoever changes many jobs locks them in the order of their refs.
+-- `state + 0 = …` asks for a state without offering the index of all jobs in that state.
+
+CREATE FUNCTION "$schema".present(given bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $body$
+    SELECT coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+$body$;
+
+-- Ring for workers that sleep; heard with the commit. Nobody asleep, nothing is sent: a NOTIFY has its commit wait for
+-- the commits of all others that send one.
+CREATE FUNCTION "$schema".wake(at bigint, but bigint DEFAULT 0) RETURNS void LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp AS $body$
+BEGIN
+    IF EXISTS (SELECT FROM workers WHERE NOT gone AND asleep AND lease_until > at AND ref <> but) THEN
+        PERFORM pg_notify('$schema', '');
+    END IF;
+END
+$body$;
+
+-- Make jobs; gives the places (from 1) of those that were not made, and the jobs that are there instead.
+CREATE FUNCTION "$schema".insert_jobs(given json, instant bigint DEFAULT NULL)
+RETURNS TABLE (place bigint, holder text) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+#variable_conflict use_column
+DECLARE
+    at bigint := present(instant);
+    made text[];
+    other text;
+    one record;
+BEGIN
+    WITH fresh AS (
+        INSERT INTO jobs (
+            id, task, queue, payload, state, priority, run_at, max_attempts, max_crashes, keep_for,
+            created_at, updated_at, owner, key, tags, overrides, meta, parents, workflow, schedule
+        )
+        SELECT
+            id, task, queue, payload,
+            CASE
+                WHEN parents::text <> '[]' THEN $waiting
+                WHEN coalesce(run_at, at + delay) > at THEN $scheduled
+                ELSE $queued
+            END,
+            priority, coalesce(run_at, at + delay), max_attempts, max_crashes, keep_for,
+            at, at, owner, key, nullif(tags::text, '[]'), overrides, meta, nullif(parents::text, '[]'), workflow, schedule
+        FROM ROWS FROM (json_to_recordset(given) AS (
+            id text, task text, payload text, queue text, priority smallint, delay bigint, run_at bigint,
+            max_attempts integer, max_crashes integer, keep_for bigint, owner text, key text, tags json,
+            overrides text, meta text, parents json, workflow text, schedule text
+        )) WITH ORDINALITY
+        ORDER BY ordinality
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO made FROM fresh;
+    IF made IS NOT NULL THEN
+        PERFORM wake(at);
+    END IF;
+    IF coalesce(cardinality(made), 0) = json_array_length(given) THEN
+        RETURN;
+    END IF;
+    FOR one IN
+        SELECT ordinality AS place, job ->> 'id' AS id, job ->> 'key' AS key, job
+        FROM json_array_elements(given) WITH ORDINALITY AS list (job, ordinality)
+    LOOP
+        IF one.id = ANY (made) THEN
+            made := array_remove(made, one.id);  -- the same id again is not new any more
+            CONTINUE;
+        END IF;
+        SELECT id INTO other FROM jobs WHERE id = one.id;
+        IF NOT FOUND THEN
+            SELECT id INTO other FROM jobs
+            WHERE left(key, 255) = left(one.key, 255) AND key = one.key AND key IS NOT NULL
+            AND state IN ($waiting, $scheduled, $queued, $processing);
+        END IF;
+        IF NOT FOUND THEN  -- it has ended meanwhile, and the place is free
+            SELECT again.holder INTO other FROM insert_jobs(json_build_array(one.job), at) AS again;
+        END IF;
+        IF FOUND THEN
+            place := one.place;
+            holder := other;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$body$;
+
+-- Record outcomes of any kind; gives the refs of those whose claims are not held, in order. `next` is where an
+-- outcome leads; the rest follows from it.
+CREATE FUNCTION "$schema".settle(outcomes json, at bigint, capped boolean DEFAULT true) RETURNS bigint[] LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $body$
+DECLARE
+    refused bigint[];
+BEGIN
+    PERFORM FROM jobs
+    WHERE ref = ANY (ARRAY(SELECT o.ref FROM json_to_recordset(outcomes) AS o (ref bigint)))
+    ORDER BY ref FOR NO KEY UPDATE;
+    WITH said AS MATERIALIZED (
+        SELECT * FROM ROWS FROM (json_to_recordset(outcomes) AS (
+            ref bigint, fence bigint, verdict text, delay bigint, result text, progress double precision, message text,
+            checkpoint text, reason text, entry text, error text
+        )) WITH ORDINALITY AS o (
+            ref, fence, verdict, delay, result, progress, message, checkpoint, reason, entry, error, place
+        )
+    ), held AS (
+        -- Of two outcomes of one claim the second comes too late.
+        SELECT DISTINCT ON (job.ref) said.*,
+            job.cancelling IS NOT NULL AS asked, job.crashes + 1 >= job.max_crashes AS finally,
+            'the process that ran this job died or lost its lease, '
+                || CASE WHEN job.crashes = 0 THEN 'once' ELSE job.crashes + 1 || ' times' END AS crash
+        FROM said CROSS JOIN LATERAL (
+            SELECT * FROM jobs WHERE jobs.ref = said.ref AND fence = said.fence AND state + 0 = $processing
+        ) AS job
+        ORDER BY job.ref, said.place
+    ), led AS (
+        SELECT *,
+            CASE
+                WHEN verdict = 'completed' THEN $completed
+                WHEN verdict = 'failed' THEN $failed
+                WHEN verdict = 'cancelled' OR asked THEN $cancelled
+                WHEN verdict = 'crashed' THEN CASE WHEN capped AND finally THEN $failed ELSE $queued END
+                WHEN verdict <> 'released' AND delay > 0 THEN $scheduled
+                ELSE $queued
+            END AS next
+        FROM held
+    ), followed AS MATERIALIZED (
+        SELECT *,
+            next IN ($completed, $failed, $cancelled) AS finished,
+            verdict = 'crashed' AND next = $failed AS crashed
+        FROM led
+    ), changed AS (
+        UPDATE jobs SET
+            state = o.next,
+            attempt = attempt - (o.verdict IN ('snoozed', 'released'))::integer,
+            crashes = crashes + (o.verdict = 'crashed')::integer,
+            run_at = CASE WHEN o.verdict IN ('retry', 'snoozed') THEN at + coalesce(o.delay, 0) ELSE run_at END,
+            result = CASE WHEN o.next = $completed THEN o.result ELSE jobs.result END,
+            progress = coalesce(o.progress, jobs.progress),
+            message = coalesce(o.message, jobs.message),
+            checkpoint = coalesce(o.checkpoint, jobs.checkpoint),
+            errors = CASE
+                WHEN o.crashed THEN appended(errors, blamed(json_build_object(
+                    'attempt', attempt, 'type', 'crashed', 'message', o.crash)::text, worker, at))
+                WHEN o.entry IS NOT NULL THEN appended(errors, blamed(o.entry, worker, at))
+                ELSE errors
+            END,
+            error = CASE
+                WHEN o.crashed THEN 'crashed: ' || o.crash
+                WHEN o.next = $completed THEN NULL
+                WHEN o.next = $cancelled THEN coalesce(
+                    CASE WHEN o.verdict = 'cancelled' THEN nullif(o.reason, '') END, nullif(cancelling, ''))
+                ELSE coalesce(o.error, jobs.error)
+            END,
+            cancelling = CASE WHEN NOT o.finished THEN cancelling END,
+            finished_at = CASE WHEN o.finished THEN at ELSE finished_at END,
+            expires_at = CASE WHEN o.finished THEN at + keep_for ELSE expires_at END,
+            updated_at = at
+        FROM followed AS o WHERE jobs.ref = o.ref
+        RETURNING o.place
+    )
+    SELECT array_agg(ref ORDER BY place) INTO refused FROM said WHERE place NOT IN (SELECT place FROM changed);
+    RETURN refused;
+END
+$body$;
+
+-- An entry of a job's history with the worker and the instant filled in.
+CREATE FUNCTION "$schema".blamed(entry text, worker_ref bigint, at bigint) RETURNS text LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp AS $body$
+DECLARE
+    name text := (SELECT id FROM workers WHERE ref = worker_ref);
+BEGIN
+    RETURN left(entry, -1) || coalesce(',"worker":' || to_json(name)::text, '') || ',"at":' || at || '}';
+END
+$body$;
+
+CREATE FUNCTION "$schema".appended(errors text, entry text) RETURNS text LANGUAGE sql IMMUTABLE AS $body$
+    SELECT CASE WHEN errors IS NULL THEN '[' || entry || ']' ELSE left(errors, -1) || ',' || entry || ']' END
+$body$;
+
+-- End claims that are held now, all with one verdict; gives how many are queued and how many failed by it.
+CREATE FUNCTION "$schema".end_alike(
+    refs bigint[], verdict text, at bigint, capped boolean DEFAULT true, OUT queued bigint, OUT failed bigint
+) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+DECLARE
+    outcomes json;
+BEGIN
+    SELECT json_agg(json_build_object('ref', held.ref, 'fence', held.fence, 'verdict', verdict)) INTO outcomes
+    FROM (
+        SELECT ref, fence FROM jobs WHERE ref = ANY (refs) AND state + 0 = $processing ORDER BY ref FOR NO KEY UPDATE
+    ) AS held;
+    IF outcomes IS NOT NULL THEN
+        PERFORM settle(outcomes, at, capped);
+    END IF;
+    SELECT count(*) FILTER (WHERE state = $queued), count(*) FILTER (WHERE state = $failed) INTO queued, failed
+    FROM jobs WHERE ref = ANY (refs);
+END
+$body$;
+
+-- Scheduled jobs that are due are queued; gives the instant at which the next is.
+CREATE FUNCTION "$schema".promote(at bigint) RETURNS bigint LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp AS $body$
+DECLARE
+    due bigint;
+BEGIN
+    SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
+    IF due <= at THEN
+        UPDATE jobs SET state = $queued, updated_at = at WHERE ref = ANY (ARRAY(
+            SELECT ref FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
+            FOR NO KEY UPDATE SKIP LOCKED
+        ));
+        SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
+    END IF;
+    RETURN due;
+END
+$body$;
+
+-- Claim up to `room` jobs of one queue for a worker, from a floor on; gives them as elements of a JSON array.
+CREATE FUNCTION "$schema".take(
+    holder bigint, wanted text, room integer, tasks text[], tags_wanted text[], untagged boolean, at bigint,
+    INOUT floor_rank integer, INOUT floor_run_at bigint, INOUT floor_ref bigint, OUT number integer, OUT taken text
+) LANGUAGE plpgsql AS $body$
+#variable_conflict use_column
+DECLARE
+    chosen bigint[];
+BEGIN
+    IF tags_wanted IS NULL THEN
+        chosen := ARRAY(
+            SELECT ref FROM jobs
+            WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
+            AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
+            AND queue = wanted AND task = ANY (tasks)
+            ORDER BY - priority, run_at, ref LIMIT room
+            FOR NO KEY UPDATE SKIP LOCKED
+        );
+    ELSE
+        chosen := ARRAY(
+            SELECT ref FROM jobs
+            WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
+            AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
+            AND queue = wanted AND task = ANY (tasks)
+            AND CASE
+                WHEN tags IS NULL THEN untagged
+                ELSE EXISTS (SELECT FROM json_array_elements_text(tags::json) AS tag WHERE tag = ANY (tags_wanted))
+            END
+            ORDER BY - priority, run_at, ref LIMIT room
+            FOR NO KEY UPDATE SKIP LOCKED
+        );
+    END IF;
+    number := cardinality(chosen);
+    IF number = 0 THEN
+        RETURN;
+    END IF;
+    WITH moved AS (
+        UPDATE jobs
+        SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = holder, started_at = at, updated_at = at
+        WHERE ref = ANY (chosen)
+        RETURNING *
+    )
+    SELECT string_agg(json_build_array(
+        ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
+    )::text, ',' ORDER BY - priority, run_at, ref) INTO taken
+    FROM moved;
+    SELECT - priority, run_at, ref INTO floor_rank, floor_run_at, floor_ref FROM jobs WHERE ref = chosen[number];
+END
+$body$;
+
+-- Settle what is done, then claim what there is room for.
+CREATE FUNCTION "$schema".exchange(
+    worker_id text, done_refs bigint[], done_fences bigint[], done_results text[], outcomes json, known bigint[],
+    want_queues text[], want_limits integer[], most integer, turn bigint,
+    tasks text[], tags text[], untagged boolean, instant bigint,
+    OUT alive boolean, OUT due_in bigint, OUT refused bigint[], OUT claims text
+) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $body$
+DECLARE
+    at bigint := present(instant);
+    holder bigint;
+    slept boolean;
+    due bigint;
+    settled bigint[];
+    queued bigint;
+    closed text[];
+    ready text[];
+    names text[];
+    name text;
+    room integer;
+    free integer := most;
+    asked integer := 0;
+    part text;
+    got integer;
+    low_rank CONSTANT integer := -1000000;
+    low CONSTANT bigint := -9223372036854775808;
+BEGIN
+    IF cardinality(done_refs) > 0 THEN
+        WITH changed AS (
+            UPDATE jobs SET
+                state = $completed, result = done.result, error = NULL, cancelling = NULL,
+                finished_at = at, updated_at = at, expires_at = at + keep_for
+            FROM unnest(done_refs, done_fences, done_results) AS done (ref, fence, result)
+            WHERE jobs.ref = done.ref AND jobs.fence = done.fence AND jobs.state + 0 = $processing
+            RETURNING done.ref
+        )
+        SELECT array_agg(ref) INTO settled FROM changed;
+        IF cardinality(settled) IS DISTINCT FROM cardinality(done_refs) THEN
+            refused := ARRAY(SELECT unnest(done_refs) EXCEPT SELECT unnest(settled));
+        END IF;
+    END IF;
+    IF outcomes IS NOT NULL THEN
+        refused := refused || settle(outcomes, at);
+    END IF;
+    SELECT ref, asleep INTO holder, slept FROM workers
+    WHERE left(id, 255) = left(worker_id, 255) AND id = worker_id AND NOT gone AND NOT lapsed AND lease_until > at;
+    alive := holder IS NOT NULL;
+    IF known IS NOT NULL THEN
+        PERFORM end_alike(ARRAY(
+            SELECT jobs.ref FROM jobs JOIN workers ON jobs.worker = workers.ref
+            WHERE left(workers.id, 255) = left(worker_id, 255) AND workers.id = worker_id
+            AND jobs.state = $processing AND jobs.ref <> ALL (known)
+        ), 'released', at);
+    END IF;
+    IF outcomes IS NOT NULL OR known IS NOT NULL THEN
+        PERFORM wake(at, coalesce(holder, 0));
+    END IF;
+    due := promote(at);
+    due_in := CASE WHEN due > at THEN due - at WHEN due IS NOT NULL THEN 0 END;
+    IF NOT alive OR cardinality(want_queues) = 0 THEN
+        RETURN;
+    END IF;
+
+    closed := ARRAY(SELECT queues.name FROM queues WHERE paused);
+    IF array_position(want_queues, NULL) IS NOT NULL THEN
+        ready := ARRAY(SELECT ready_name FROM ready_queues() AS ready_name WHERE ready_name <> ALL (closed));
+    END IF;
+    FOR number IN 1 .. cardinality(want_queues) LOOP
+        room := least(want_limits[number], free);
+        asked := asked + want_limits[number];
+        IF want_queues[number] IS NULL THEN
+            names := in_turns(ready, turn);
+        ELSIF want_queues[number] = ANY (closed) THEN
+            names := '{}';
+        ELSE
+            names := want_queues[number : number];
+        END IF;
+        -- An even share each, and then what others left.
+        FOR round IN 1 .. least(2, cardinality(names)) LOOP
+            FOR place IN 1 .. cardinality(names) LOOP
+                EXIT WHEN room <= 0;
+                got := CASE WHEN round = 1 THEN ceil(room::float8 / (cardinality(names) - place + 1)) ELSE room END;
+                SELECT t.number, t.taken INTO got, part
+                FROM take(holder, names[place], got, tasks, tags, untagged, at, low_rank, low, low) AS t;
+                IF got > 0 THEN
+                    room := room - got;
+                    free := free - got;
+                    claims := concat_ws(',', claims, part);
+                END IF;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+
+    -- Who has room left waits for a ring. It rings for itself as well, once, so that it looks again for what was
+    -- committed before anybody could see that it sleeps.
+    IF slept <> (most - free < least(most, asked)) THEN
+        UPDATE workers SET asleep = NOT slept WHERE ref = holder;
+        IF NOT slept THEN
+            PERFORM pg_notify('$schema', '');
+        END IF;
+    END IF;
+END
+$body$;
+
+-- The queues that have jobs to claim: one step of the index for each, however deep they are.
+CREATE FUNCTION "$schema".ready_queues() RETURNS SETOF text LANGUAGE plpgsql AS $body$
+DECLARE
+    last text;
+BEGIN
+    SELECT queue INTO last FROM jobs WHERE state = $queued ORDER BY left(queue, 255) LIMIT 1;
+    WHILE last IS NOT NULL LOOP
+        RETURN NEXT last;
+        SELECT (
+            SELECT queue FROM jobs WHERE state = $queued AND left(queue, 255) > left(last, 255)
+            ORDER BY left(queue, 255) LIMIT 1
+        ) INTO last;
+    END LOOP;
+END
+$body$;
+
+-- The names, beginning with the one numbered `turn`, counted round and round.
+CREATE FUNCTION "$schema".in_turns(names text[], turn bigint) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    total integer := cardinality(names);
+    first integer;
+BEGIN
+    IF total < 2 THEN
+        RETURN names;
+    END IF;
+    first := 1 + turn % total;
+    RETURN names[first :] || names[: first - 1];
+END
+$body$;
+
+-- Record what running attempts report, renew the lease, and give the claims that are asked to stop.
+CREATE FUNCTION "$schema".heartbeat(
+    worker_id text, reports json, lease bigint, instant bigint, OUT alive boolean, OUT asked text
+) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+#variable_conflict use_column
+DECLARE
+    at bigint := present(instant);
+    one record;
+BEGIN
+    FOR one IN
+        SELECT * FROM ROWS FROM (json_to_recordset(reports) AS (
+            ref bigint, fence bigint, progress double precision, message text, checkpoint text
+        )) WITH ORDINALITY AS r (ref, fence, progress, message, checkpoint, place)
+        ORDER BY ref, place
+    LOOP
+        UPDATE jobs SET
+            progress = coalesce(one.progress, progress), message = coalesce(one.message, message),
+            checkpoint = coalesce(one.checkpoint, checkpoint), updated_at = at
+        WHERE ref = one.ref AND fence = one.fence AND state + 0 = $processing;
+    END LOOP;
+    IF lease IS NOT NULL THEN
+        UPDATE workers SET seen_at = at, lease_until = at + lease
+        WHERE left(id, 255) = left(worker_id, 255) AND id = worker_id AND NOT gone AND NOT lapsed AND lease_until > at;
+    END IF;
+    SELECT o.alive, o.asked INTO alive, asked FROM orders(worker_id, at) AS o;
+END
+$body$;
+
+-- Whether the worker is alive, and which of its claims are asked to stop. Changes nothing.
+CREATE FUNCTION "$schema".orders(worker_id text, instant bigint, OUT alive boolean, OUT asked text) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+DECLARE
+    holder bigint;
+BEGIN
+    SELECT ref, NOT gone AND NOT lapsed AND lease_until > present(instant) INTO holder, alive
+    FROM workers WHERE left(id, 255) = left(worker_id, 255) AND id = worker_id;
+    alive := coalesce(alive, false);
+    SELECT json_agg(json_build_array(ref, fence) ORDER BY ref)::text INTO asked
+    FROM jobs WHERE worker = holder AND state = $processing AND cancelling IS NOT NULL;
+END
+$body$;
+
+-- Take the claims from workers that are not alive.
+CREATE FUNCTION "$schema".recover(most bigint, instant bigint, OUT queued bigint, OUT failed bigint) LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+DECLARE
+    at bigint := present(instant);
+    lost bigint[];
+BEGIN
+    -- Waits for a renewal that is under way, and lets none come after.
+    UPDATE workers SET lapsed = true, asleep = false WHERE NOT gone AND NOT lapsed AND lease_until <= at;
+    WITH held AS MATERIALIZED (
+        SELECT ref FROM jobs
+        WHERE state = $processing
+        AND (worker IS NULL OR worker <> ALL (ARRAY(SELECT ref FROM workers WHERE NOT gone AND NOT lapsed)))
+    )
+    SELECT array_agg(ref) INTO lost FROM (SELECT ref FROM held ORDER BY ref LIMIT most) AS first;
+    queued := 0;
+    failed := 0;
+    IF lost IS NOT NULL THEN
+        lost := ARRAY(
+            SELECT ref FROM jobs WHERE ref = ANY (lost) AND state + 0 = $processing
+            AND (worker IS NULL OR worker <> ALL (ARRAY(SELECT ref FROM workers WHERE NOT gone AND NOT lapsed)))
+            ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
+        );
+        SELECT e.queued, e.failed INTO queued, failed FROM end_alike(lost, 'crashed', at) AS e;
+        PERFORM wake(at);
+    END IF;
+    UPDATE workers SET gone = true
+    WHERE NOT gone AND lapsed AND NOT EXISTS (SELECT FROM jobs WHERE worker = workers.ref AND state = $processing);
+END
+$body$;
+
+-- Delete finished jobs whose retention is over, and the names of workers that nobody needs any more.
+CREATE FUNCTION "$schema".prune(most bigint, remembered bigint, instant bigint) RETURNS bigint LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+DECLARE
+    at bigint := present(instant);
+    deleted bigint;
+BEGIN
+    DELETE FROM jobs WHERE ref = ANY (ARRAY(
+        SELECT ref FROM jobs WHERE expires_at <= at ORDER BY expires_at, ref LIMIT most FOR UPDATE SKIP LOCKED
+    ));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    DELETE FROM workers WHERE gone AND seen_at <= at - remembered;
+    RETURN deleted;
+END
+$body$;
+
+-- Queue failed and cancelled jobs again; of jobs with one key the first gets it. Gives how many were queued.
+CREATE FUNCTION "$schema".retry(refs bigint[], instant bigint) RETURNS bigint LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+AS $body$
+DECLARE
+    at bigint := present(instant);
+    one bigint;
+    queued bigint := 0;
+BEGIN
+    PERFORM wake(at);
+    FOREACH one IN ARRAY refs LOOP
+        BEGIN
+            UPDATE jobs SET
+                state = $queued, run_at = at, updated_at = at, finished_at = NULL, expires_at = NULL,
+                max_attempts = greatest(max_attempts, attempt - crashes + 1),
+                max_crashes = greatest(max_crashes, crashes + 1)
+            WHERE ref = one AND state + 0 IN ($failed, $cancelled);
+            queued := queued + 1;
+        EXCEPTION WHEN unique_violation THEN
+            CONTINUE;
+        END;
+    END LOOP;
+    RETURN queued;
+END
+$body$;

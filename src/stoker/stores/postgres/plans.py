@@ -1,0 +1,323 @@
+"""The PostgreSQL store: every verb as a plan of statements. It opens and commits nothing; its drivers do.
+
+What is asked for most is a function of the schema's own (`migrations/0002_functions.sql`): one call, one round trip, a
+transaction by itself. The other statements stand in `statements.sql`. Where no clock is given, the server's counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from stoker.clock import SECOND, Clock
+from stoker.errors import ConfigError, StoreBroken
+from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.plan import Statement, Steps, reading, waking, writing
+from stoker.store import (
+    Action,
+    Census,
+    Change,
+    Exchanged,
+    Facet,
+    Filter,
+    Orders,
+    Page,
+    QueueInfo,
+    Recovered,
+    Routing,
+    Traits,
+    Want,
+    Worker,
+)
+from stoker.stores.postgres.filters import matching, open_to
+from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, numbers, restored, restoring
+from stoker.stores.record import STATES, from_job, record_of, strings, to_job, to_json, worker_of
+from stoker.stores.statements import load_migrations, load_statements
+
+_PACKAGE: Final = "stoker.stores.postgres"
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_REMEMBERED: Final = 90 * 24 * 3600 * SECOND
+"""How long the name of a worker that is gone is kept for the records of its jobs."""
+
+_claims = msgspec.json.Decoder(list[Claim])
+_pairs = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+class PostgresStore:
+    """Jobs in one schema of a PostgreSQL database. Apps with schemas of their own share a database in peace."""
+
+    traits = Traits(durable=True, borrows=True, shared=True)
+
+    def __init__(self, clock: Clock | None = None, schema: str = "stoker") -> None:
+        if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+            raise ConfigError(
+                f"schema must be a name of small letters, digits and _ (up to 63, not pg_…), not {schema!r}"
+            )
+        self._clock = clock
+        self._schema = schema
+        self._sql = {name: self._named(text) for name, text in load_statements(_PACKAGE, "statements.sql").items()}
+        self._sql["find"] = finding(self._sql["find"], schema)
+        self._sql["restore"] = restoring(self._sql["restore"], schema)
+        self._migrations = {name: self._named(text) for name, text in load_migrations(_PACKAGE).items()}
+
+    def _named(self, text: str) -> str:
+        return text.replace("$schema", self._schema)
+
+    def _now(self) -> int | None:
+        """The instant that a test wants it to be; None: the server's clock says."""
+        return None if self._clock is None else self._clock()
+
+    def _ask(self, name: str, **params: Any) -> Statement:
+        """A statement within a transaction."""
+        return Statement(self._sql[name], params)
+
+    def _ask_alone(self, name: str, **params: Any) -> Statement:
+        """A statement that is a transaction by itself, and knows the time."""
+        return Statement(self._sql[name], {**params, "now": self._now()}, alone=True)
+
+    # --- a job's life -----------------------------------------------------------------------------------------------
+
+    @waking
+    def insert(self, jobs: Sequence[NewJob]) -> Steps[list[Inserted]]:
+        """See `Store.insert`."""
+        if not jobs:
+            return []
+        reply = yield self._ask_alone("insert", jobs=to_json(jobs))
+        answers = [Inserted(job.id, created=True) for job in jobs]
+        for place, holder in reply.rows:
+            answers[place - 1] = Inserted(holder, created=False)
+        return answers
+
+    @writing
+    def exchange(
+        self,
+        worker: str,
+        outcomes: Sequence[Outcome] = (),
+        wants: Sequence[Want] = (),
+        routing: Routing = Routing(tasks=frozenset()),
+        limit: int = 0,
+        turn: int = 0,
+        known: Sequence[int] | None = None,
+    ) -> Steps[Exchanged]:
+        """See `Store.exchange`."""
+        settlement = Settlement(outcomes)
+        reply = yield self._ask_alone(
+            "exchange",
+            worker=worker,
+            refs=settlement.refs,
+            fences=settlement.fences,
+            results=settlement.results,
+            separator=SEPARATOR,
+            outcomes=settlement.others,
+            known=None if known is None else numbers(known),
+            queues=[want.queue for want in wants],
+            limits=numbers([want.limit for want in wants]),
+            limit=limit,
+            turn=turn,
+            tasks=sorted(routing.tasks),
+            tags=None if routing.tags is None else sorted(routing.tags),
+            untagged=routing.untagged,
+        )
+        alive, due_in, refused, claims = reply.rows[0]
+        return Exchanged(
+            _claims.decode(f"[{claims}]") if claims else [],
+            settlement.refused(refused or ()),
+            due_in,
+            alive,
+        )
+
+    @writing
+    def register(self, worker: Worker, lease: int) -> Steps[None]:
+        """See `Store.register`."""
+        yield self._ask_alone(
+            "register",
+            id=worker.id,
+            host=worker.host,
+            pid=worker.pid,
+            version=worker.version,
+            queues=strings(worker.queues),
+            tags=strings(worker.tags),
+            concurrency=worker.concurrency,
+            lease=lease,
+        )
+
+    @writing
+    def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Steps[Orders]:
+        """See `Store.heartbeat`."""
+        reply = yield self._ask_alone("heartbeat", worker=worker, reports=to_json(progress), lease=lease)
+        return _orders(*reply.rows[0])
+
+    @reading
+    def hear(self, worker: str) -> Steps[Orders]:
+        """See `Store.hear`."""
+        reply = yield self._ask_alone("hear", worker=worker)
+        return _orders(*reply.rows[0])
+
+    @writing
+    def retire(self, worker: str) -> Steps[None]:
+        """See `Store.retire`."""
+        yield self._ask_alone("retire", worker=worker)
+
+    @waking
+    def recover(self, limit: int = 1000) -> Steps[Recovered]:
+        """See `Store.recover`."""
+        reply = yield self._ask_alone("recover", limit=limit)
+        return Recovered(*reply.rows[0])
+
+    @writing
+    def prune(self, limit: int = 1000) -> Steps[int]:
+        """See `Store.prune`."""
+        reply = yield self._ask_alone("prune", limit=limit, remembered=_REMEMBERED)
+        return int(reply.rows[0][0])
+
+    # --- the schema -------------------------------------------------------------------------------------------------
+
+    @writing
+    def migrate(self) -> Steps[list[str]]:
+        """See `Store.migrate`."""
+        names = yield from self._pending()
+        if names:
+            yield self._ask("lock_schema")
+            names = yield from self._pending()  # somebody else may have applied them while we waited
+        for name in names:
+            yield Statement(self._migrations[name])
+        if names:
+            yield self._ask("set_version", version=str(len(self._migrations)))
+        return names
+
+    @reading
+    def pending(self) -> Steps[list[str]]:
+        """See `Store.pending`."""
+        return (yield from self._pending())
+
+    def _pending(self) -> Steps[list[str]]:
+        version = 0
+        if (yield self._ask("has_schema")).rows[0][0]:
+            reply = yield self._ask("version")
+            version = reply.rows[0][0]
+        names = list(self._migrations)
+        if version > len(names):
+            raise StoreBroken(
+                f"the schema {self._schema!r} was written by a newer version of Stoker (schema {version}, this version "
+                f"knows {len(names)}); upgrade Stoker, nothing was changed"
+            )
+        return names[version:]
+
+    def migrations(self) -> Mapping[str, str]:
+        """See `Store.migrations`."""
+        return self._migrations
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    @waking
+    def amend(self, which: Filter, change: Change, limit: int | None = None) -> Steps[int]:
+        """See `Store.amend`."""
+        condition, params = self._eligible(which, change)
+        chosen = self._sql["chosen"].format(condition=condition)
+        reply = yield Statement(chosen, {**params, "limit": limit})
+        refs = reply.rows[0][0]
+        if not refs:
+            return 0
+        now = self._now()
+        match change.action:
+            case Action.CANCEL:
+                yield self._ask("cancel", refs=refs, now=now, reason=change.reason)
+            case Action.RETRY:
+                reply = yield self._ask("retry", refs=refs, now=now)
+                return int(reply.rows[0][0])
+            case Action.REQUEUE:
+                yield self._ask("requeue", refs=refs, now=now)
+            case Action.PRIORITISE:
+                yield self._ask("prioritise", refs=refs, now=now, priority=change.priority)
+            case Action.DELETE:
+                yield self._ask("delete", refs=refs)
+        return len(refs)
+
+    @reading
+    def eligible(self, which: Filter, change: Change) -> Steps[int]:
+        """See `Store.eligible`."""
+        condition, params = self._eligible(which, change)
+        # Of jobs with one key only one can be retried.
+        alike = "count(*) FILTER (WHERE key IS NULL) + count(DISTINCT key)"
+        total = alike if change.action is Action.RETRY else "count(*)"
+        reply = yield Statement(self._sql["eligible"].format(condition=condition, total=total), params, alone=True)
+        return int(reply.rows[0][0])
+
+    def _eligible(self, which: Filter, change: Change) -> tuple[str, dict[str, Any]]:
+        matches, params = self._matching(which)
+        can, more = open_to(change)
+        return f"{matches} AND {self._named(can)}", params | more
+
+    def _matching(self, which: Filter) -> tuple[str, dict[str, Any]]:
+        matches, params = matching(which)
+        return self._named(matches), {**params, "now": self._now()}
+
+    @waking
+    def pause(self, queue: str, paused: bool) -> Steps[None]:
+        """See `Store.pause`."""
+        yield self._ask_alone("pause", queue=queue, paused=paused)
+
+    @waking
+    def restore(self, jobs: Sequence[Job]) -> Steps[int]:
+        """See `Store.restore`."""
+        if not jobs:
+            return 0
+        now = self._now()
+        yield self._ask("name_workers", ids=sorted({job.worker for job in jobs if job.worker is not None}), now=now)
+        records = to_json([restored(from_job(job, 0)) for job in jobs])
+        reply = yield self._ask("restore", records=records, now=now)
+        return int(reply.rows[0][0])
+
+    # --- readers ----------------------------------------------------------------------------------------------------
+
+    @reading
+    def find(self, which: Filter = Filter(), page: Page = Page()) -> Steps[list[Job]]:
+        """See `Store.find`."""
+        condition, params = self._matching(which)
+        if page.before is not None:
+            condition += " AND id < %(before)s"
+            params["before"] = page.before
+        if page.after is not None:
+            condition += " AND id > %(after)s"
+            params["after"] = page.after
+        query = self._sql["find"].format(condition=condition, order="DESC" if page.after is None else "ASC")
+        reply = yield Statement(query, {**params, "limit": page.limit}, alone=True)
+        return [to_job(record_of(row)) for row in reply.rows]
+
+    @reading
+    def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
+        """See `Store.count`."""
+        condition, params = self._matching(which)
+        query = self._sql["count"].format(facet=Facet(by).value, condition=condition)
+        reply = yield Statement(query, params, alone=True)
+        if by is Facet.STATE:
+            return {STATES[code].value: total for code, total in reply.rows}
+        return dict(reply.rows)
+
+    @reading
+    def census(self) -> Steps[Census]:
+        """See `Store.census`."""
+        reply = yield self._ask_alone("census")
+        now, known, counted, workers = reply.rows[0]
+        queues: dict[str, dict[str, Any]] = {name: {"paused": paused} for name, paused in _rows(known)}
+        for name, state, total, due in _rows(counted):
+            queue = queues.setdefault(name, {})
+            queue[state] = total
+            if state == State.QUEUED:
+                queue["oldest"] = max(0, now - due) / SECOND
+        return Census(
+            [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
+            [worker_of(*row) for row in _rows(workers)],
+        )
+
+
+def _orders(alive: bool, asked: str | None) -> Orders:
+    return Orders(alive, _pairs.decode(asked) if asked else ())
+
+
+def _rows(text: str | None) -> list[Any]:
+    """Rows that travelled as one JSON array, which is null when there are none."""
+    return msgspec.json.decode(text) if text else []

@@ -1,0 +1,135 @@
+-- Every statement of the PostgreSQL store that is not a function of its schema's own.
+
+-- name: has_schema
+SELECT to_regclass('"$schema".meta') IS NOT NULL
+
+-- name: version
+SELECT value::integer FROM "$schema".meta WHERE name = 'schema'
+
+-- name: lock_schema
+SELECT pg_advisory_xact_lock(hashtextextended('stoker $schema', 0))
+
+-- name: set_version
+INSERT INTO "$schema".meta (name, value) VALUES ('schema', %(version)s)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: insert
+SELECT place, holder FROM "$schema".insert_jobs(%(jobs)s::text::json, %(now)s::bigint)
+
+-- name: exchange
+SELECT alive, due_in, refused, claims FROM "$schema".exchange(
+    %(worker)s::text, %(refs)s::text::bigint[], %(fences)s::text::bigint[], string_to_array(%(results)s::text, %(separator)s::text),
+    %(outcomes)s::text::json, %(known)s::text::bigint[], %(queues)s::text[], %(limits)s::text::integer[], %(limit)s::integer,
+    %(turn)s::bigint, %(tasks)s::text[], %(tags)s::text[], %(untagged)s::boolean, %(now)s::bigint
+)
+
+-- name: register
+INSERT INTO "$schema".workers (id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until)
+SELECT %(id)s::text, %(host)s::text, %(pid)s::bigint, %(version)s::text, %(queues)s::text, %(tags)s::text,
+    %(concurrency)s::integer, at, at, at + %(lease)s::bigint
+FROM "$schema".present(%(now)s::bigint) AS at
+ON CONFLICT (left(id, 255), hashtextextended(id, 0)) DO UPDATE SET
+    host = excluded.host, pid = excluded.pid, version = excluded.version, queues = excluded.queues, tags = excluded.tags,
+    concurrency = excluded.concurrency, seen_at = excluded.seen_at, lease_until = excluded.lease_until,
+    started_at = CASE WHEN workers.gone THEN excluded.started_at ELSE workers.started_at END,
+    gone = false, lapsed = false
+
+-- name: heartbeat
+SELECT alive, asked FROM "$schema".heartbeat(
+    %(worker)s::text, %(reports)s::text::json, %(lease)s::bigint, %(now)s::bigint
+)
+
+-- name: hear
+SELECT alive, asked FROM "$schema".orders(%(worker)s::text, %(now)s::bigint)
+
+-- name: retire
+UPDATE "$schema".workers SET gone = true, lapsed = true, asleep = false, lease_until = 0
+WHERE left(id, 255) = left(%(worker)s, 255) AND id = %(worker)s
+
+-- name: recover
+SELECT queued, failed FROM "$schema".recover(%(limit)s::bigint, %(now)s::bigint)
+
+-- name: prune
+SELECT "$schema".prune(%(limit)s::bigint, %(remembered)s::bigint, %(now)s::bigint)
+
+-- name: pause
+WITH rung AS (SELECT "$schema".wake("$schema".present(%(now)s::bigint)) WHERE NOT %(paused)s)
+INSERT INTO "$schema".queues (name, paused) SELECT %(queue)s, %(paused)s FROM (SELECT count(*) FROM rung) AS done
+ON CONFLICT (left(name, 255), hashtextextended(name, 0)) DO UPDATE SET paused = excluded.paused
+
+-- name: chosen
+SELECT array_agg(ref) FROM (
+    SELECT ref FROM "$schema".jobs AS job WHERE {condition} ORDER BY ref LIMIT %(limit)s FOR UPDATE
+) AS job
+
+-- name: cancel
+UPDATE "$schema".jobs
+SET cancelling = CASE WHEN state = $processing THEN coalesce(%(reason)s::text, '') END,
+    error = CASE WHEN state = $processing THEN error ELSE %(reason)s::text END,
+    finished_at = CASE WHEN state = $processing THEN finished_at ELSE at END,
+    expires_at = CASE WHEN state = $processing THEN expires_at ELSE at + keep_for END,
+    state = CASE WHEN state = $processing THEN state ELSE $cancelled END,
+    updated_at = at
+FROM "$schema".present(%(now)s::bigint) AS at
+WHERE ref = ANY (%(refs)s::bigint[])
+
+-- name: retry
+SELECT "$schema".retry(%(refs)s::bigint[], %(now)s::bigint)
+
+-- name: requeue
+SELECT queued, "$schema".wake(at)
+FROM "$schema".present(%(now)s::bigint) AS at, "$schema".end_alike(%(refs)s::bigint[], 'crashed', at, false)
+
+-- name: prioritise
+UPDATE "$schema".jobs SET priority = %(priority)s::smallint, updated_at = "$schema".present(%(now)s::bigint)
+WHERE ref = ANY (%(refs)s::bigint[])
+
+-- name: delete
+DELETE FROM "$schema".jobs WHERE ref = ANY (%(refs)s::bigint[])
+
+-- name: name_workers
+-- Names of workers that only restored records speak of.
+INSERT INTO "$schema".workers (id, host, pid, version, concurrency, started_at, seen_at, lease_until, lapsed, gone)
+SELECT id, '', 0, '', 0, at, at, 0, true, true
+FROM "$schema".present(%(now)s::bigint) AS at, unnest(%(ids)s::text[]) AS id
+ON CONFLICT DO NOTHING
+
+-- name: restore
+WITH made AS (
+    INSERT INTO "$schema".jobs ({columns}, expires_at)
+    SELECT {values}, finished_at + keep_for
+    FROM ROWS FROM (json_to_recordset(%(records)s::text::json) AS ({types})) WITH ORDINALITY AS record
+    ORDER BY record.ordinality
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*), "$schema".wake("$schema".present(%(now)s::bigint)) FROM made
+
+-- name: find
+SELECT {columns} FROM "$schema".jobs AS job WHERE {condition} ORDER BY id {order} LIMIT %(limit)s
+
+-- name: count
+SELECT {facet}, count(*) FROM "$schema".jobs AS job WHERE {condition} AND {facet} IS NOT NULL GROUP BY {facet}
+
+-- name: eligible
+SELECT {total} FROM "$schema".jobs AS job WHERE {condition}
+
+-- name: census
+-- Each state by the index that holds only its jobs.
+SELECT at,
+    (SELECT json_agg(json_build_array(name, paused))::text FROM "$schema".queues),
+    (SELECT json_agg(json_build_array(queue, state, total, due))::text FROM (
+        SELECT queue, 'queued' AS state, count(*) AS total, min(run_at) AS due
+        FROM "$schema".jobs WHERE state = $queued GROUP BY queue
+        UNION ALL
+        SELECT queue, 'scheduled', count(*), NULL FROM "$schema".jobs WHERE state = $scheduled GROUP BY queue
+        UNION ALL
+        SELECT queue, 'waiting', count(*), NULL FROM "$schema".jobs WHERE state = $waiting GROUP BY queue
+        UNION ALL
+        SELECT queue, 'processing', count(*), NULL FROM "$schema".jobs WHERE state = $processing GROUP BY queue
+    ) AS counted),
+    (SELECT json_agg(json_build_array(
+        id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
+        (SELECT count(*) FROM "$schema".jobs WHERE worker = known.ref AND state = $processing)
+    ) ORDER BY started_at, id)::text FROM "$schema".workers AS known WHERE NOT gone)
+FROM "$schema".present(%(now)s::bigint) AS at
