@@ -1,0 +1,71 @@
+"""Where a Redis server is, and how it is spoken to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+
+class Kind(StrEnum):
+    """What the nodes of an address are."""
+
+    SINGLE = "single"
+    """the server itself"""
+    CLUSTER = "cluster"
+    """some nodes of a cluster; any of them knows the others"""
+    SENTINEL = "sentinel"
+    """sentinels, which know the server"""
+
+
+class Node(NamedTuple):
+    """One server process: a host and a port, or (port 0) the path of a socket file."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.port else self.host
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """Everything that it takes to open a connection."""
+
+    nodes: tuple[Node, ...]
+    kind: Kind = Kind.SINGLE
+    service: str = ""
+    """the name that sentinels have for the server"""
+    database: int = 0
+    username: str | None = None
+    password: str | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
+    timeout: float = 5.0
+    """seconds to wait for a connection, or for a reply"""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The arguments of AUTH; none: it is not needed."""
+        if self.password is None:
+            return ()
+        return (self.password,) if self.username is None else (self.username, self.password)
+
+    def __repr__(self) -> str:
+        return f"<Address {self}>"
+
+    def __str__(self) -> str:
+        """For people: no secrets."""
+        nodes = ", ".join(map(str, self.nodes))
+        match self.kind:
+            case Kind.CLUSTER:
+                return f"Redis cluster {nodes}"
+            case Kind.SENTINEL:
+                return f"Redis {self.service!r} by the sentinels {nodes}"
+        return f"Redis {nodes}" + (f", database {self.database}" if self.database else "")
+
+
+Reply = Any
+"""What a server answers: bytes, int, None, a list of these, or an error as a value."""

@@ -1,0 +1,88 @@
+-- uses: stand workers
+-- Whether a job matches `ask.which` (see `Filter`), and whether `ask.change` can be done to it (see `Action`).
+local which = ask.which
+
+local function set_of(list)
+    if not list then
+        return nil
+    end
+    local set = {}
+    for _, value in ipairs(list) do
+        set[value] = true
+    end
+    return set
+end
+
+local states = set_of(which.states)
+local text = which.text and string.lower(which.text)
+local by_facts = which.owner or which.key or which.tag or which.workflow or text
+local before_task = which.queue and which.queue .. '\0'
+local after_queue = which.task and '\0' .. which.task
+
+local function shares(list, value)
+    for _, one in ipairs(list or {}) do
+        if one == value then
+            return true
+        end
+    end
+    return false
+end
+
+local function matches(job, packed)
+    if states and not states[job[STATE]] then
+        return false
+    end
+    local line = job[LINE]
+    if before_task and string.sub(line, 1, #before_task) ~= before_task then
+        return false
+    end
+    if after_queue and string.sub(line, -#after_queue) ~= after_queue then
+        return false
+    end
+    if which.idle_for and job[UPDATED] > now - which.idle_for then
+        return false
+    end
+    if not by_facts then
+        return true
+    end
+    local facts = cmsgpack.unpack(packed)
+    return (not which.owner or facts[OWNER] == which.owner)
+        and (not which.key or facts[KEY] == which.key)
+        and (not which.workflow or facts[WORKFLOW] == which.workflow)
+        and (not which.tag or shares(facts[TAGS], which.tag))
+        and (not text or string.find(string.lower(facts[PAYLOAD]), text, 1, true) ~= nil)
+end
+
+local alive = {}
+local function is_lost(job)
+    local name = job[WORKER]
+    if alive[name] == nil then
+        alive[name] = is_alive(name)
+    end
+    return not alive[name]
+end
+
+local open = {}
+
+function open.cancel(job)
+    return not is_final(job[STATE]) and not has(job, ASKED)
+end
+
+function open.retry(job, packed)
+    if job[STATE] ~= FAILED and job[STATE] ~= CANCELLED then
+        return false
+    end
+    return not has(job, KEYED) or redis.call('HEXISTS', key('keys'), cmsgpack.unpack(packed)[KEY]) == 0
+end
+
+function open.requeue(job)
+    return job[STATE] == PROCESSING and is_lost(job)
+end
+
+function open.prioritise(job)
+    return job[STATE] < PROCESSING and job[PRIORITY] ~= ask.change.priority
+end
+
+function open.delete(job)
+    return job[STATE] ~= PROCESSING or is_lost(job)
+end

@@ -1,0 +1,50 @@
+-- uses: ask
+-- A job's stand: the facts that change, as a list. They are packed in one field of the job's hash, because a field more
+-- costs more than a byte more. Instants are 0 and the worker is '' where there is none. `LINE` is the queue and the
+-- task, with a NUL between, which no text holds: jobs of one line are claimed in one order.
+local STATE, FLAGS, PRIORITY, FENCE, ATTEMPT, CRASHES, MAX_ATTEMPTS, MAX_CRASHES = 1, 2, 3, 4, 5, 6, 7, 8
+local REF, KEEP_FOR, RUN_AT, CREATED, UPDATED, STARTED, FINISHED, WORKER, LINE = 9, 10, 11, 12, 13, 14, 15, 16, 17
+local FORM = '>BBi2I4i4i4i4i4i8i8i8i8i8i8i8s'
+
+-- What a script must know of the other facts without reading them.
+local KEYED, TAGGED, OWNED, ASKED, ERRED = 1, 2, 4, 8, 16
+
+local function has(job, flag)
+    return bit.band(job[FLAGS], flag) ~= 0
+end
+
+local function mark(job, flag, set)
+    if set then
+        job[FLAGS] = bit.bor(job[FLAGS], flag)
+    else
+        job[FLAGS] = bit.band(job[FLAGS], bit.bnot(flag))
+    end
+end
+
+local function read(text)
+    local job = {struct.unpack(FORM, text)}
+    job[LINE] = string.sub(text, job[LINE]) -- struct ends with where the rest begins
+    return job
+end
+
+local function written(job)
+    return struct.pack(FORM, unpack(job, 1, WORKER)) .. job[LINE]
+end
+
+local function is_final(state)
+    return state >= COMPLETED
+end
+
+-- The fields of a job's hash: `s` its stand, `f` the facts that never change, as the client packed them; and where
+-- there is one: `r` result, `e` error, `h` history of errors, `p` progress, `m` message, `c` checkpoint, `x` the reason
+-- for which it was asked to stop.
+local function record(id)
+    return key('job', id)
+end
+
+-- The facts that never change, and where each stands.
+local PAYLOAD, OWNER, KEY, TAGS, WORKFLOW = 1, 2, 4, 5, 6
+
+local function facts_of(id)
+    return cmsgpack.unpack(redis.call('HGET', record(id), 'f'))
+end

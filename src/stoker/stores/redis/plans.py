@@ -1,0 +1,397 @@
+"""The Redis store: every verb is a script that the server runs as a whole, or, for what concerns many jobs, a few.
+
+It opens nothing; its drivers do. A script reads and writes whatever it needs, so nobody sees half-done work, and an
+exchange is one round trip however many jobs it concerns. Scripts stand in `verbs/`, what they share in `parts/`, and
+the keys in `migrations/`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from stoker.clock import SECOND, Clock
+from stoker.errors import StoreBroken
+from stoker.job import FINAL, LIVE, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.plan import Statement, Steps, reading, waking, writing
+from stoker.store import (
+    Action,
+    Census,
+    Change,
+    Exchanged,
+    Facet,
+    Filter,
+    Orders,
+    Page,
+    QueueInfo,
+    Recovered,
+    Routing,
+    Traits,
+    Want,
+    Worker,
+)
+from stoker.stores.record import CODES, STATES, from_job, to_job
+from stoker.stores.redis.rows import (
+    FIELDS,
+    claims_of,
+    consequence,
+    facts,
+    full_row,
+    introduction,
+    is_plain,
+    new_row,
+    pack,
+    record_of,
+    said,
+    worker_of,
+)
+from stoker.stores.redis.scripts import load_scripts
+from stoker.stores.redis.trail import STRETCH, Trail, held_only
+
+_PACKAGE: Final = "stoker.stores.redis"
+_BYTES: Final = 4_000_000
+"""Of records in one answer, about."""
+_SWEEP: Final = 100
+"""Records whose indexes one recovery looks at."""
+
+_OPEN: Final = {
+    Action.CANCEL: LIVE,
+    Action.RETRY: frozenset({State.FAILED, State.CANCELLED}),
+    Action.REQUEUE: frozenset({State.PROCESSING}),
+    Action.PRIORITISE: LIVE - {State.PROCESSING},
+    Action.DELETE: frozenset(State),
+}
+"""States that an action concerns at all (see `Action`); the scripts look closer."""
+
+
+class RedisStore:
+    """Jobs under the keys `{prefix}:…` of one server."""
+
+    traits = Traits(durable=True, borrows=False, shared=True)
+
+    def __init__(self, clock: Clock | None = None, *, prefix: str = "stoker") -> None:
+        self._clock = clock
+        self._tag = f"{{{prefix}}}"
+        self._scripts = load_scripts(_PACKAGE, "verbs")
+        self._migrations = load_scripts(_PACKAGE, "migrations")
+        self._swept: str | None = None
+
+    def _ask(self, name: str, ask: Mapping[str, Any] | None = None, attached: Sequence[bytes] = (), *, alone: bool = False) -> Statement:
+        return self._run(self._scripts[name], ask or {}, attached, alone=alone)
+
+    def _run(self, script: str, ask: Mapping[str, Any], attached: Sequence[bytes], *, alone: bool) -> Statement:
+        now = "" if self._clock is None else str(self._clock())
+        return Statement(script, (self._tag, now, pack(ask), *attached), alone=alone)
+
+    # --- a job's life -----------------------------------------------------------------------------------------------
+
+    @waking
+    def insert(self, jobs: Sequence[NewJob]) -> Steps[list[Inserted]]:
+        """See `Store.insert`."""
+        if not jobs:
+            return []
+        reply = yield self._ask("insert", {"jobs": [new_row(job) for job in jobs]}, [facts(job) for job in jobs], alone=True)
+        others: list[Any] = reply.rows[0][0]
+        answers = [Inserted(job.id, created=True) for job in jobs]
+        for index, other in zip(others[::2], others[1::2], strict=True):
+            answers[index] = Inserted(other.decode(), created=False)
+        return answers
+
+    @writing
+    def exchange(
+        self,
+        worker: str,
+        outcomes: Sequence[Outcome] = (),
+        wants: Sequence[Want] = (),
+        routing: Routing = Routing(tasks=frozenset()),
+        limit: int = 0,
+        turn: int = 0,
+        known: Sequence[int] | None = None,
+    ) -> Steps[Exchanged]:
+        """See `Store.exchange`."""
+        ask: dict[str, Any] = {
+            "worker": worker,
+            "outcomes": [part for outcome in outcomes for part in (outcome.ref, outcome.fence, outcome.result)],
+            "others": {
+                number: consequence(outcome) for number, outcome in enumerate(outcomes, 1) if not is_plain(outcome)
+            },
+            "wants": [(want.queue, want.limit) for want in wants],
+            "tasks": list(routing.tasks),
+            "limit": limit,
+            "turn": turn,
+        }
+        if known is not None:
+            ask["known"] = known
+        if routing.tags is not None:
+            ask |= {"tags": list(routing.tags), "untagged": routing.untagged}
+        reply = yield self._ask("exchange", ask, alone=True)
+        alive, due_in, refused, claims = reply.rows[0][0]
+        return Exchanged(list(claims_of(claims)), refused, None if due_in is None else int(due_in), bool(alive))
+
+    @writing
+    def register(self, worker: Worker, lease: int) -> Steps[None]:
+        """See `Store.register`."""
+        yield self._ask("register", {"worker": worker.id, "lease": lease}, [introduction(worker)], alone=True)
+
+    @writing
+    def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Steps[Orders]:
+        """See `Store.heartbeat`."""
+        ask: dict[str, Any] = {"worker": worker}
+        if progress:
+            ask["reports"] = [(p.ref, p.fence, said(p.progress, p.message, p.checkpoint)) for p in progress]
+        if lease is not None:
+            ask["lease"] = lease
+        return (yield from self._orders(ask))
+
+    @reading
+    def hear(self, worker: str) -> Steps[Orders]:
+        """See `Store.hear`."""
+        return (yield from self._orders({"worker": worker}))
+
+    def _orders(self, ask: Mapping[str, Any]) -> Steps[Orders]:
+        reply = yield self._ask("hear", ask, alone=True)
+        alive, asked = reply.rows[0][0]
+        numbers = [int(number) for number in asked]
+        return Orders(bool(alive), sorted(zip(numbers[::2], numbers[1::2], strict=True)))
+
+    @writing
+    def retire(self, worker: str) -> Steps[None]:
+        """See `Store.retire`."""
+        yield self._ask("retire", {"worker": worker}, alone=True)
+
+    @waking
+    def recover(self, limit: int = 1000) -> Steps[Recovered]:
+        """See `Store.recover`. Each call also looks at some records and puts right what is in no index."""
+        ask: dict[str, Any] = {"limit": limit, "look": _SWEEP}
+        if self._swept is not None:
+            ask["from"] = self._swept
+        reply = yield self._ask("recover", ask, alone=True)
+        queued, failed, swept = reply.rows[0][0]
+        self._swept = None if swept is None else swept.decode()
+        return Recovered(queued, failed)
+
+    @writing
+    def prune(self, limit: int = 1000) -> Steps[int]:
+        """See `Store.prune`."""
+        reply = yield self._ask("prune", {"limit": limit}, alone=True)
+        pruned: int = reply.rows[0][0]
+        return pruned
+
+    # --- the schema -------------------------------------------------------------------------------------------------
+
+    @writing
+    def migrate(self) -> Steps[list[str]]:
+        """See `Store.migrate`."""
+        names = yield from self._pending()
+        for name in names:
+            yield self._run(self._migrations[name], {}, (), alone=False)
+        return names
+
+    @reading
+    def pending(self) -> Steps[list[str]]:
+        """See `Store.pending`."""
+        return (yield from self._pending())
+
+    def _pending(self) -> Steps[list[str]]:
+        reply = yield self._ask("version")
+        version = int(reply.rows[0][0] or 0)
+        names = list(self._migrations)
+        if version > len(names):
+            raise StoreBroken(
+                f"the keys {self._tag}:… were written by a newer version of Stoker (schema {version}, this version "
+                f"knows {len(names)}); upgrade Stoker, nothing was changed"
+            )
+        return names[version:]
+
+    def migrations(self) -> Mapping[str, str]:
+        """See `Store.migrations`."""
+        return self._migrations
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    @waking
+    def amend(self, which: Filter, change: Change, limit: int | None = None) -> Steps[int]:
+        """See `Store.amend`.
+
+        Jobs are chosen and changed a stretch at a time, in order of insertion within it; each stretch is changed as a
+        whole, and what a job became in the meantime counts.
+        """
+        which = _narrowed(which, change)
+        asked = _asked(which, change)
+        changed = 0
+        trail = yield from self._trail(which, rising=True)
+        chosen: list[tuple[int, bytes]] = []
+        while limit is None or changed < limit:
+            stretch = trail.stretch()
+            if stretch is not None:
+                reply = yield self._ask("choose", asked | stretch)
+                rest, _, found = reply.rows[0][0]
+                trail.went(rest)
+                chosen += zip(map(int, found[::2]), found[1::2], strict=True)
+            if stretch is None or len(chosen) >= STRETCH:
+                if not chosen:
+                    break
+                changed += yield from self._change(asked, chosen, None if limit is None else limit - changed)
+                chosen = []
+        return changed
+
+    def _change(self, asked: Mapping[str, Any], chosen: list[tuple[int, bytes]], limit: int | None) -> Steps[int]:
+        ids = [id.decode() for _, id in sorted(chosen)]
+        room = {} if limit is None else {"limit": limit}
+        reply = yield self._ask("amend", {**asked, "ids": ids, **room}, alone=True)
+        changed: int = reply.rows[0][0]
+        return changed
+
+    @reading
+    def eligible(self, which: Filter, change: Change) -> Steps[int]:
+        """See `Store.eligible`."""
+        which = _narrowed(which, change)
+        asked = _asked(which, change) | {"counted": True}
+        trail = yield from self._trail(which)
+        total = 0
+        keys: set[bytes] = set()
+        while (stretch := trail.stretch()) is not None:
+            reply = yield self._ask("choose", asked | stretch)
+            rest, number, keyed = reply.rows[0][0]
+            trail.went(rest)
+            total += number
+            keys.update(keyed)
+        return total + len(keys)
+
+    @waking
+    def pause(self, queue: str, paused: bool) -> Steps[None]:
+        """See `Store.pause`."""
+        yield self._ask("pause", {"queue": queue, "paused": paused}, alone=True)
+
+    @waking
+    def restore(self, jobs: Sequence[Job]) -> Steps[int]:
+        """See `Store.restore`."""
+        if not jobs:
+            return 0
+        rows = [full_row(from_job(job, 0)) for job in jobs]
+        attached = [part for _, stand, facts in rows for part in (stand, facts)]
+        reply = yield self._ask("restore", {"jobs": [row for row, _, _ in rows]}, attached, alone=True)
+        restored: int = reply.rows[0][0]
+        return restored
+
+    # --- readers ----------------------------------------------------------------------------------------------------
+
+    @reading
+    def find(self, which: Filter = Filter(), page: Page = Page()) -> Steps[list[Job]]:
+        """See `Store.find`."""
+        if page.limit <= 0:
+            return []
+        asked = _asked(which)
+        found: dict[bytes, Sequence[bytes | None]] = {}
+        trail = yield from self._trail(which, before=page.before)
+        room = page.limit
+        while (stretch := trail.stretch()) is not None:
+            reply = yield self._ask("find", {**asked, **stretch, "limit": room, "bytes": _BYTES})
+            rest, flat = reply.rows[0][0]
+            for start in range(0, len(flat), FIELDS + 1):
+                found[flat[start]] = flat[start + 1 : start + 1 + FIELDS]
+            trail.went(rest)
+            room -= len(flat) // (FIELDS + 1)
+            if rest is None or room == 0:  # the next index has its own newest
+                if rest is not None:
+                    trail.turn_off()
+                room = page.limit
+        newest = sorted(found, reverse=True)[: page.limit]
+        return [to_job(record_of(id, found[id])) for id in newest]
+
+    @reading
+    def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
+        """See `Store.count`. By state, queue and task, whatever is asked of these three, it is known without a look."""
+        by = Facet(by)
+        totals: Counter[str] = Counter()
+        if by is not Facet.OWNER and which == Filter(states=which.states, queue=which.queue, task=which.task):
+            reply = yield self._ask("tally")
+            for state, queue, task, number in _tallies(reply.rows[0][0]):
+                if which.states is None or state in which.states:
+                    if which.queue in (None, queue) and which.task in (None, task):
+                        totals[{Facet.STATE: state.value, Facet.QUEUE: queue, Facet.TASK: task}[by]] += number
+            return dict(totals)
+        asked = _asked(which)
+        trail = yield from self._trail(which)
+        while (stretch := trail.stretch()) is not None:
+            reply = yield self._ask("count", {**asked, **stretch, "by": by.value})
+            rest, flat = reply.rows[0][0]
+            trail.went(rest)
+            for value, number in zip(flat[::2], flat[1::2], strict=True):
+                totals[STATES[value].value if by is Facet.STATE else value.decode()] += number
+        return dict(totals)
+
+    def _trail(self, which: Filter, *, before: str | None = None, rising: bool = False) -> Steps[Trail]:
+        ids: Sequence[str] | None = which.ids
+        if which.states is not None and not which.states:
+            ids = ()
+        elif held_only(which):
+            reply = yield self._ask("held")
+            ids = [id.decode() for id in reply.rows[0][0]]
+        return Trail(which, ids=ids, before=before, rising=rising)
+
+    @reading
+    def census(self) -> Steps[Census]:
+        """See `Store.census`."""
+        reply = yield self._ask("census", alone=True)
+        now, known, paused, counts, due, workers, running = reply.rows[0][0]
+        queues: dict[str, Counter[State]] = {name.decode(): Counter() for name in known}
+        for state, queue, _, number in _tallies(counts):
+            if state in LIVE:
+                queues.setdefault(queue, Counter())[state] += number
+        oldest: dict[str, int] = {}
+        for line, first in zip(due[::2], due[1::2], strict=True):
+            queue = line.decode().partition("\0")[0]
+            oldest[queue] = min(int(first), oldest.get(queue, int(first)))
+        closed = {name.decode() for name in paused}
+        return Census(
+            [
+                QueueInfo(
+                    name=name,
+                    paused=name in closed,
+                    waiting=states[State.WAITING],
+                    scheduled=states[State.SCHEDULED],
+                    queued=states[State.QUEUED],
+                    processing=states[State.PROCESSING],
+                    oldest=max(0, int(now) - oldest[name]) / SECOND if name in oldest else None,
+                )
+                for name, states in sorted(queues.items())
+            ],
+            sorted(
+                map(worker_of, workers[::2], workers[1::2], running),
+                key=lambda worker: (worker.started_at, worker.id),
+            ),
+        )
+
+
+def _narrowed(which: Filter, change: Change) -> Filter:
+    """The filter, for the states that the action concerns."""
+    concerned = _OPEN[change.action]
+    if which.states is None:
+        return which if concerned == frozenset(State) else replace(which, states=tuple(sorted(concerned)))
+    return replace(which, states=tuple(state for state in which.states if state in concerned))
+
+
+def _asked(which: Filter, change: Change | None = None) -> dict[str, Any]:
+    """A filter, and what is to be done, as `parts/filter.lua` reads them. Ids are the trail's business."""
+    given = {name: getattr(which, name) for name in ("queue", "task", "tag", "owner", "workflow", "key", "text", "idle_for")}
+    if which.states is not None:
+        given["states"] = [CODES[State(state)] for state in which.states]
+    ask: dict[str, Any] = {"which": {name: value for name, value in given.items() if value is not None}}
+    if change is not None:
+        ask["change"] = {"action": change.action.value, "priority": change.priority}
+        if change.reason is not None:
+            ask["change"]["reason"] = change.reason
+    return ask
+
+
+def _tallies(flat: Sequence[bytes]) -> list[tuple[State, str, str, int]]:
+    """Counts as they are kept, by state, queue and task."""
+    tallies = []
+    for name, number in zip(flat[::2], flat[1::2], strict=True):
+        queue, _, task = name[1:].decode().partition("\0")
+        tallies.append((STATES[int(name[:1])], queue, task, int(number)))
+    return tallies

@@ -1,0 +1,308 @@
+"""What travels between the store and its scripts: jobs, outcomes and workers, packed and unpacked.
+
+A job's record is a hash. `stand` is what changes, as `parts/stand.lua` packs it; `facts` are what never changes, packed
+here and carried through untouched. Documents are text in both: no script reads and writes JSON of a user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from struct import Struct as Layout
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from stoker.job import Claim, NewJob, Outcome, Verdict
+from stoker.store import Worker
+from stoker.stores.record import CODES, STATES, Record, entry, list_of, strings
+
+_HEAD: Final = Layout(">BBhIiiiiqqqqqqq")
+"""The numbers of a stand; behind them come worker, queue and task, with NULs between."""
+
+_LEASED: Final = Layout(">qqq")
+"""The instants of a worker's entry; behind them comes its introduction."""
+
+FIELDS: Final = 9
+"""Fields of a record as `find.lua` gives them, besides the id."""
+
+
+class _Facts(Struct, array_like=True):
+    payload: str
+    owner: str | None
+    overrides: str | None
+    key: str | None
+    tags: tuple[str, ...] | None
+    workflow: str | None
+    schedule: str | None
+    meta: str | None
+    parents: tuple[str, ...] | None
+
+
+class _ClaimFacts(Struct, array_like=True, gc=False):
+    """As much of the facts as a claim needs."""
+
+    payload: str
+    owner: str | None
+    overrides: str | None
+
+
+class _Introduction(Struct, array_like=True):
+    host: str
+    pid: int
+    version: str
+    queues: tuple[str, ...]
+    tags: tuple[str, ...]
+    concurrency: int
+
+
+pack = msgspec.msgpack.Encoder().encode
+_facts = msgspec.msgpack.Decoder(_Facts).decode
+_claim_facts = msgspec.msgpack.Decoder(_ClaimFacts).decode
+_introduction = msgspec.msgpack.Decoder(_Introduction).decode
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def new_row(job: NewJob) -> tuple[Any, ...]:
+    """A request as `insert.lua` reads it."""
+    return (
+        job.id,
+        f"{job.queue}\0{job.task}",
+        job.priority,
+        job.delay,
+        job.run_at,
+        job.max_attempts,
+        job.max_crashes,
+        job.keep_for,
+        bool(job.parents),
+        job.owner,
+        job.key,
+        job.tags or None,
+    )
+
+
+def facts(job: NewJob) -> bytes:
+    """Of a request, what never changes."""
+    return pack(
+        (
+            job.payload,
+            job.owner,
+            job.overrides,
+            job.key,
+            job.tags or None,
+            job.workflow,
+            job.schedule,
+            job.meta,
+            job.parents or None,
+        )
+    )
+
+
+def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
+    """A record as `restore.lua` reads it, its stand and its facts."""
+    tags = list_of(record.tags) or None
+    facts = _Facts(
+        record.payload,
+        record.owner,
+        record.overrides,
+        record.key,
+        tags,
+        record.workflow,
+        record.schedule,
+        record.meta,
+        list_of(record.parents) or None,
+    )
+    asked, erred = record.cancelling is not None, record.error is not None
+    head = _HEAD.pack(
+        CODES[record.state],
+        _ASKED * asked | _ERRED * erred,
+        record.priority,
+        record.fence,
+        record.attempt,
+        record.crashes,
+        record.max_attempts,
+        record.max_crashes,
+        0,
+        record.keep_for,
+        record.run_at,
+        record.created_at,
+        record.updated_at,
+        record.started_at or 0,
+        record.finished_at or 0,
+    )
+    stand = head + f"{record.worker or ''}\0{record.queue}\0{record.task}".encode()
+    words = {
+        "r": record.result,
+        "e": record.error,
+        "h": record.errors,
+        "p": None if record.progress is None else repr(record.progress),
+        "m": record.message,
+        "c": record.checkpoint,
+        "x": record.cancelling,
+    }
+    told = [part for field in words.items() if field[1] is not None for part in field]
+    return (record.id, record.owner, record.key, tags, told), stand, pack(facts)
+
+
+_ASKED: Final = 8
+_ERRED: Final = 16
+"""Of the flags in `parts/stand.lua`, those that a restored record cannot be without."""
+
+
+def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
+    """A record as `find.lua` gives it."""
+    stand, packed, result, error, errors, progress, message, checkpoint, cancelling = fields
+    assert stand is not None
+    assert packed is not None
+    (
+        state,
+        _,
+        priority,
+        fence,
+        attempt,
+        crashes,
+        max_attempts,
+        max_crashes,
+        ref,
+        keep_for,
+        run_at,
+        created_at,
+        updated_at,
+        started_at,
+        finished_at,
+    ) = _HEAD.unpack_from(stand)
+    worker, queue, task = stand[_HEAD.size :].decode().split("\0")
+    facts = _facts(packed)
+    return Record(
+        ref=ref,
+        id=id.decode(),
+        task=task,
+        queue=queue,
+        payload=facts.payload,
+        state=STATES[state],
+        priority=priority,
+        run_at=run_at,
+        max_attempts=max_attempts,
+        max_crashes=max_crashes,
+        keep_for=keep_for,
+        created_at=created_at,
+        updated_at=updated_at,
+        owner=facts.owner,
+        key=facts.key,
+        tags=strings(facts.tags or ()),
+        overrides=facts.overrides,
+        meta=facts.meta,
+        parents=strings(facts.parents or ()),
+        workflow=facts.workflow,
+        schedule=facts.schedule,
+        attempt=attempt,
+        crashes=crashes,
+        fence=fence,
+        worker=worker or None,
+        cancelling=_text(cancelling),
+        progress=None if progress is None else float(progress),
+        message=_text(message),
+        checkpoint=_text(checkpoint),
+        result=_text(result),
+        error=_text(error),
+        errors=_text(errors),
+        started_at=started_at or None,
+        finished_at=finished_at or None,
+    )
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+# --- claims and outcomes --------------------------------------------------------------------------------------------
+
+
+def claims_of(flat: Sequence[bytes | None]) -> Iterator[Claim]:
+    """The claims as `exchange.lua` gives them: id, stand, facts and checkpoint, one after the other."""
+    unpack, size = _HEAD.unpack_from, _HEAD.size
+    parts: Iterator[Any] = iter(flat)
+    for id, stand, packed, checkpoint in zip(parts, parts, parts, parts, strict=True):
+        _, _, _, fence, attempt, crashes, max_attempts, _, ref, _, _, _, _, _, _ = unpack(stand)
+        _, queue, task = stand[size:].decode().split("\0")
+        facts = _claim_facts(packed)
+        yield Claim(
+            ref,
+            fence,
+            id.decode(),
+            task,
+            queue,
+            facts.payload,
+            attempt,
+            crashes,
+            max_attempts,
+            facts.owner,
+            None if checkpoint is None else checkpoint.decode(),
+            facts.overrides,
+        )
+
+
+def is_plain(outcome: Outcome) -> bool:
+    """Whether its result is all that it says."""
+    return (
+        outcome.verdict is Verdict.COMPLETED
+        and outcome.result is not None
+        and outcome.progress is None
+        and outcome.message is None
+        and outcome.checkpoint is None
+    )
+
+
+def consequence(outcome: Outcome) -> dict[str, Any]:
+    """An outcome that is not plain, as `parts/ending.lua` reads it."""
+    facts: dict[str, Any] = {
+        "verdict": outcome.verdict.value,
+        "result": outcome.result,
+        "delay": outcome.delay,
+        "reason": outcome.reason,
+        "progress": None if outcome.progress is None else repr(outcome.progress),
+        "message": outcome.message,
+        "checkpoint": outcome.checkpoint,
+    }
+    failure = outcome.failure
+    if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
+        facts["entry"] = entry(failure, None, None)
+        facts["error"] = failure.summary
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def said(progress: float | None, message: str | None, checkpoint: str | None) -> list[str]:
+    """What a report says, as fields of a record and their values."""
+    words = {"p": None if progress is None else repr(progress), "m": message, "c": checkpoint}
+    return [part for field in words.items() if field[1] is not None for part in field]
+
+
+# --- workers --------------------------------------------------------------------------------------------------------
+
+
+def introduction(worker: Worker) -> bytes:
+    """How a worker introduces itself, as it is kept."""
+    return pack(
+        _Introduction(worker.host, worker.pid, worker.version, worker.queues, worker.tags, worker.concurrency)
+    )
+
+
+def worker_of(id: bytes, kept: bytes, running: int) -> Worker:
+    """A worker as `census.lua` gives it."""
+    lease_until, seen_at, started_at = _LEASED.unpack_from(kept)
+    facts = _introduction(kept[_LEASED.size :])
+    return Worker(
+        id=id.decode(),
+        host=facts.host,
+        pid=facts.pid,
+        version=facts.version,
+        queues=facts.queues,
+        tags=facts.tags,
+        concurrency=facts.concurrency,
+        started_at=started_at,
+        seen_at=seen_at,
+        lease_until=lease_until,
+        running=running,
+    )

@@ -1,0 +1,79 @@
+-- uses: ending holding workers wake
+-- Take the claims of workers that are not alive; then look whether a stretch of records stands in its indexes, and put
+-- right what does not, as after a backup that was put back in part. Answers {queued, failed, where to look next}.
+local lost = {}
+for _, name in ipairs(redis.call('SMEMBERS', key('holders'))) do
+    if not is_alive(name) then
+        local held = redis.call('HGETALL', key('held', name))
+        for i = 1, #held, 2 do
+            lost[#lost + 1] = {tonumber(held[i]), held[i + 1], name}
+        end
+        if #held == 0 then
+            redis.call('SREM', key('holders'), name)
+        end
+    end
+end
+table.sort(lost, function(one, other) return one[1] < other[1] end)
+
+local queued, failed = 0, 0
+local function crash(id, job)
+    conclude(id, job, 'crashed', {})
+    queued = queued + (job[STATE] == QUEUED and 1 or 0)
+    failed = failed + (job[STATE] == FAILED and 1 or 0)
+end
+
+for i = 1, math.min(ask.limit, #lost) do
+    local ref, id, name = unpack(lost[i])
+    local job = stand_of(id)
+    if job and job[STATE] == PROCESSING and job[REF] == ref then
+        crash(id, job)
+    else
+        note('HDEL', key('held', name), exact(ref))
+    end
+end
+flush()
+
+local holding = {}
+for i = ask.limit + 1, #lost do
+    holding[lost[i][3]] = true
+end
+for _, name in ipairs(redis.call('HKEYS', key('workers'))) do
+    if not is_alive(name) and not holding[name] then
+        redis.call('HDEL', key('workers'), name)
+    end
+end
+
+-- Where the index of a job's state ought to have it.
+local function stands(id, job)
+    if job[STATE] == PROCESSING then
+        return redis.call('HEXISTS', key('held', job[WORKER]), exact(job[REF])) == 1
+            and redis.call('SISMEMBER', key('holders'), job[WORKER]) == 1
+    elseif job[STATE] == QUEUED then
+        return redis.call('ZSCORE', key('ready', job[LINE]), ticket(id, job))
+            and redis.call('ZSCORE', key('lines'), job[LINE])
+    elseif job[STATE] == SCHEDULED then
+        return redis.call('ZSCORE', key('due'), numbered(id, job))
+    end
+    return job[STATE] == WAITING or redis.call('ZSCORE', key('ended'), numbered(id, job))
+end
+
+local from = ask.from and '(' .. ask.from or '+'
+local ids = redis.call('ZREVRANGEBYLEX', key('ids'), from, '-', 'LIMIT', 0, ask.look)
+for _, id in ipairs(ids) do
+    local job = stand_of(id)
+    if not job then
+        note('ZREM', key('ids'), id)
+        note('ZREM', key('live'), id)
+    elseif not stands(id, job) then
+        enter(id, job)
+        count(job, -1) -- it was counted all the time
+        if job[STATE] == PROCESSING then
+            redis.call('SADD', key('holders'), job[WORKER])
+        end
+    end
+end
+flush()
+if queued > 0 then
+    wake()
+end
+return {queued, failed, #ids == ask.look and ids[#ids]}

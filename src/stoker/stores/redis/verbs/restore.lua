@@ -1,0 +1,23 @@
+-- uses: making wake
+-- `ask.jobs`: each {id, owner, key, tags, further fields and values}, and two attached: its stand without its number, and
+-- its facts. Answers how many were put back.
+local restored = 0
+for i, old in ipairs(ask.jobs) do
+    local id = old[1]
+    local facts = {owner = old[2], key = old[3], tags = old[4]}
+    local job = read(attached(2 * i - 1))
+    local known = redis.call('ZSCORE', key('ids'), id)
+    if not in_the_way(id, facts, not is_final(job[STATE]), known) then
+        job[REF] = redis.call('INCR', key('serial'))
+        make(id, job, attached(2 * i), facts, unpack(old[5]))
+        if job[STATE] == PROCESSING then
+            redis.call('SADD', key('holders'), job[WORKER])
+        end
+        restored = restored + 1
+    end
+end
+flush()
+if restored > 0 then
+    wake()
+end
+return restored

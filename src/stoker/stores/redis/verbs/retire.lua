@@ -1,0 +1,2 @@
+-- uses: ask
+redis.call('HDEL', key('workers'), ask.worker)

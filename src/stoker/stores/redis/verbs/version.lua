@@ -1,0 +1,2 @@
+-- uses: ask
+return redis.call('GET', key('schema'))
