@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stoker.job import Outcome, Verdict
+from stoker.job import Outcome, Verdict, storable
 from stoker.stores.record import entry
 
 
@@ -27,5 +27,5 @@ def consequence(outcome: Outcome) -> dict[str, Any]:
     failure = facts.pop("failure")
     if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
         facts["entry"] = entry(failure, None, None)
-        facts["error"] = failure.summary
+        facts["error"] = storable(failure.summary)
     return facts
