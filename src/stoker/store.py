@@ -32,6 +32,9 @@ class Traits(Struct, frozen=True):
     """`insert` can run in the caller's own transaction"""
     shared: bool
     """several processes may use one store"""
+    undoes: bool = True
+    """a plan's statements are one transaction, undone if the plan goes wrong; False: each that is `alone` is one by
+    itself, and so can only go wrong before it"""
 
 
 class Routing(Struct, frozen=True):

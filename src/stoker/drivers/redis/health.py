@@ -118,6 +118,7 @@ def _persistence(facts: Mapping[str, str], fsync: str | None, save: str | None) 
             "persistence",
             "none: all jobs are gone when the server stops",
             "set appendonly yes, unless every job can be made again",
+            grave=False,
         )
     if facts.get("rdb_last_bgsave_status") == "err":
         return Finding("persistence", "the last snapshot failed", "look at the server's log and at the disk")
@@ -126,6 +127,7 @@ def _persistence(facts: Mapping[str, str], fsync: str | None, save: str | None) 
         "persistence",
         f"snapshots only {how}: a crash of the server takes the minutes since the last one",
         "set appendonly yes, unless these minutes can be made again",
+        grave=False,
     )
 
 
@@ -145,7 +147,7 @@ def _memory(facts: Mapping[str, str]) -> Iterator[Finding]:
     if most:
         full = used > _CROWDED * most
         advice = "raise maxmemory, or let finished jobs go sooner (keep_for); a full server refuses jobs"
-        yield Finding("memory", f"{_size(used)} of {_size(most)} in use", advice if full else None)
+        yield Finding("memory", f"{_size(used)} of {_size(most)} in use", advice if full else None, grave=False)
     else:
         yield Finding("memory", f"{_size(used)} in use")
 

@@ -70,7 +70,7 @@ _OPEN: Final = {
 class RedisStore:
     """Jobs under the keys `{prefix}:…` of one server."""
 
-    traits = Traits(durable=True, borrows=False, shared=True)
+    traits = Traits(durable=True, borrows=False, shared=True, undoes=False)
 
     def __init__(self, clock: Clock | None = None, *, prefix: str = "stoker") -> None:
         self._clock = clock
@@ -114,7 +114,7 @@ class RedisStore:
         """See `Store.exchange`."""
         ask: dict[str, Any] = {
             "worker": worker,
-            "outcomes": [part for outcome in outcomes for part in (outcome.ref, outcome.fence, outcome.result)],
+            "outcomes": [part for outcome in outcomes for part in (outcome.ref, outcome.fence, outcome.result or False)],
             "others": {
                 number: consequence(outcome) for number, outcome in enumerate(outcomes, 1) if not is_plain(outcome)
             },
@@ -286,7 +286,8 @@ class RedisStore:
             return []
         asked = _asked(which)
         found: dict[bytes, Sequence[bytes | None]] = {}
-        trail = yield from self._trail(which, before=page.before)
+        rising = page.after is not None
+        trail = yield from self._trail(which, before=page.before, after=page.after, rising=rising)
         room = page.limit
         while (stretch := trail.stretch()) is not None:
             reply = yield self._ask("find", {**asked, **stretch, "limit": room, "bytes": _BYTES})
@@ -299,8 +300,8 @@ class RedisStore:
                 if rest is not None:
                     trail.turn_off()
                 room = page.limit
-        newest = sorted(found, reverse=True)[: page.limit]
-        return [to_job(record_of(id, found[id])) for id in newest]
+        first = sorted(found, reverse=not rising)[: page.limit]
+        return [to_job(record_of(id, found[id])) for id in first]
 
     @reading
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
@@ -324,14 +325,14 @@ class RedisStore:
                 totals[STATES[value].value if by is Facet.STATE else value.decode()] += number
         return dict(totals)
 
-    def _trail(self, which: Filter, *, before: str | None = None, rising: bool = False) -> Steps[Trail]:
+    def _trail(self, which: Filter, **way: Any) -> Steps[Trail]:
         ids: Sequence[str] | None = which.ids
         if which.states is not None and not which.states:
             ids = ()
         elif held_only(which):
             reply = yield self._ask("held")
             ids = [id.decode() for id in reply.rows[0][0]]
-        return Trail(which, ids=ids, before=before, rising=rising)
+        return Trail(which, ids=ids, **way)
 
     @reading
     def census(self) -> Steps[Census]:

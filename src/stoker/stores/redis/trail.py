@@ -26,18 +26,24 @@ class Trail:
     """Stretches, one after the other. `ids` names the jobs; without it the filter says which indexes to read."""
 
     def __init__(
-        self, which: Filter, *, ids: Sequence[str] | None = None, before: str | None = None, rising: bool = False
+        self,
+        which: Filter,
+        *,
+        ids: Sequence[str] | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        rising: bool = False,
     ) -> None:
         self._rising = rising
-        self._before = before
+        self._bounds = {name: id for name, id in (("before", before), ("after", after)) if id is not None}
         self._named: list[str] | None = None
         self._indexes: list[str] = []
         if ids is None:
             self._indexes = _indexes(which)
         else:
-            chosen = {id for id in ids if before is None or id < before}
+            chosen = {id for id in ids if (before is None or id < before) and (after is None or id > after)}
             self._named = sorted(chosen, reverse=not rising)
-        self._from = before
+        self._seen: dict[str, str] = {}
 
     def stretch(self) -> dict[str, Any] | None:
         """What the next script is to look at; None: all has been seen."""
@@ -45,8 +51,8 @@ class Trail:
             return {"ids": self._named[:STRETCH]} if self._named else None
         if not self._indexes:
             return None
-        ask: dict[str, Any] = {"index": self._indexes[0], "look": STRETCH, "rising": self._rising}
-        return ask if self._from is None else ask | {"from": self._from}
+        index = {"index": self._indexes[0], "look": STRETCH, "rising": self._rising}
+        return index | self._bounds | self._seen
 
     def went(self, rest: bytes | None) -> None:
         """A script has seen a stretch, up to `rest` if it is to be gone on from there."""
@@ -56,7 +62,7 @@ class Trail:
         elif rest is None:
             self.turn_off()
         else:
-            self._from = rest.decode()
+            self._seen = {"after" if self._rising else "before": rest.decode()}
 
     def turn_off(self) -> None:
         """There is enough of this index: go on with the next."""
@@ -64,7 +70,7 @@ class Trail:
             self._named = []
         else:
             del self._indexes[0]
-            self._from = self._before
+            self._seen = {}
 
 
 def _indexes(which: Filter) -> list[str]:

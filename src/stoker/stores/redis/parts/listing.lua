@@ -5,13 +5,13 @@ local function stretch()
     if ask.ids then
         return ask.ids, false
     end
+    local least = ask.after and '(' .. ask.after or '-'
+    local most = ask.before and '(' .. ask.before or '+'
     local ids
     if ask.rising then
-        local from = ask.from and '(' .. ask.from or '-'
-        ids = redis.call('ZRANGEBYLEX', key(ask.index), from, '+', 'LIMIT', 0, ask.look)
+        ids = redis.call('ZRANGEBYLEX', key(ask.index), least, most, 'LIMIT', 0, ask.look)
     else
-        local from = ask.from and '(' .. ask.from or '+'
-        ids = redis.call('ZREVRANGEBYLEX', key(ask.index), from, '-', 'LIMIT', 0, ask.look)
+        ids = redis.call('ZREVRANGEBYLEX', key(ask.index), most, least, 'LIMIT', 0, ask.look)
     end
     return ids, #ids == ask.look and ids[#ids]
 end

@@ -1,12 +1,13 @@
 -- uses: making wake
 -- `ask.jobs`: each {id, owner, key, tags, further fields and values}, and two attached: its stand without its number, and
 -- its facts. Answers how many were put back.
-local restored = 0
+local restored, seen = 0, {}
 for i, old in ipairs(ask.jobs) do
     local id = old[1]
     local facts = {owner = old[2], key = old[3], tags = old[4]}
     local job = read(attached(2 * i - 1))
-    local known = redis.call('ZSCORE', key('ids'), id)
+    local known = seen[id] or redis.call('ZSCORE', key('ids'), id)
+    seen[id] = true
     if not in_the_way(id, facts, not is_final(job[STATE]), known) then
         job[REF] = redis.call('INCR', key('serial'))
         make(id, job, attached(2 * i), facts, unpack(old[5]))
