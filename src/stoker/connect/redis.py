@@ -17,7 +17,7 @@ from stoker.stores.redis import RedisStore
 
 _PORTS: Final = {Kind.SINGLE: 6379, Kind.CLUSTER: 6379, Kind.SENTINEL: 26379}
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_FILES: Final = ("tls_ca", "tls_cert", "tls_key")
+_FILES: Final[tuple[str, ...]] = ("tls_ca", "tls_cert", "tls_key")
 
 
 def understand(url: str, clock: Clock | None) -> Connection:

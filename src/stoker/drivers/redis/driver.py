@@ -22,7 +22,7 @@ from stoker.drivers.redis.faults import breakdown, refusal
 from stoker.drivers.redis.health import examine, objection
 from stoker.drivers.redis.locator import Locator
 from stoker.drivers.redis.pool import Pool
-from stoker.drivers.redis.wire import Wire
+from stoker.drivers.redis.wire import Wire, packed
 from stoker.errors import AppClosed, ConfigError, StokerError
 from stoker.forking import mind
 from stoker.plan import Plan, Statement, apump, pump
@@ -164,7 +164,8 @@ class RedisDriver:
             try:
                 command = next(talk)
                 while True:
-                    wire = self._fit(wire) or await in_thread(self._pool.open)
+                    fit = self._fit(wire)
+                    wire = fit if fit is not None else await in_thread(self._pool.open)
                     reply = await wire.acall(command, self._address.timeout)
                     command = talk.send(reply)
             except StopIteration as done:
@@ -204,19 +205,19 @@ class RedisDriver:
     def _talk(self, statement: Statement, *, writes: bool) -> Talk:
         """Run a script by its digest, and by its text where the server does not know it."""
         if writes and not self._vetted:
-            self._vet((yield hiredis.pack_command(("INFO",))))
+            self._vet((yield packed("INFO")))
         text, params = statement.text, statement.params
         digest = self._digests.get(text)
         if digest is None:
             digest = self._digests[text] = sha1(text.encode()).hexdigest()  # noqa: S324 - Redis names scripts so
-        known = hiredis.pack_command(("EVALSHA", digest, 1, *params))
+        known = packed("EVALSHA", digest, 1, *params)
         reply = yield known
         for _ in range(_MOVES):
             if not isinstance(reply, hiredis.ReplyError):
                 return Rows([(reply,)], 0)
             kind, _, rest = str(reply).partition(" ")
             if kind == "NOSCRIPT":
-                reply = yield hiredis.pack_command(("EVAL", text, 1, *params))
+                reply = yield packed("EVAL", text, 1, *params)
             elif kind == "MOVED":
                 self._locator.moved(_node(rest))
                 reply = yield known

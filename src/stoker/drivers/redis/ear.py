@@ -12,7 +12,7 @@ from stoker import clock
 from stoker.drivers.aside import in_thread
 from stoker.drivers.driver import Hint
 from stoker.drivers.redis.locator import Locator
-from stoker.drivers.redis.wire import Wire, expect
+from stoker.drivers.redis.wire import Wire, expect, packed
 
 _QUIET: Final = 10.0
 """Seconds of silence after which the connection is tried."""
@@ -23,7 +23,7 @@ _LOST: Final = (OSError, hiredis.ReplyError)
 
 
 class Ear:
-    """Calls `hint` for every message on the channel, and after each new connection, before which any may have been lost."""
+    """Calls `hint` for every message on the channel, and after each new connection, before which any may be lost."""
 
     def __init__(self, locator: Locator, channel: str, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
         self._locator = locator
@@ -66,7 +66,7 @@ class Ear:
             try:
                 await wire.ahear(_QUIET)
             except TimeoutError:
-                await wire.acall(hiredis.pack_command(("PING",)), self._locator.address.timeout)
+                await wire.acall(packed("PING"), self._locator.address.timeout)
             else:
                 self._hint()
 

@@ -26,12 +26,11 @@ class WireBroken(ConnectionError):
 class Wire:
     """A connection. One call at a time; after an error, or a call that did not end, it is of no more use."""
 
-    __slots__ = ("_buffer", "_reader", "_socket", "node", "term")
+    __slots__ = ("_reader", "_socket", "node", "term")
 
     def __init__(self, opened: socket.socket, node: Node) -> None:
         self._socket = opened
         self._reader = hiredis.Reader()
-        self._buffer = bytearray(_READ)
         self.node = node
         self.term = 0
         """counts the times that the server was looked for before this was opened"""
@@ -58,7 +57,7 @@ class Wire:
         self._socket.settimeout(timeout)
         self._socket.sendall(command)
         while (reply := self._next()) is False:
-            self._feed(self._socket.recv_into(self._buffer))
+            self._feed(self._socket.recv(_READ))
         return reply
 
     # --- on an event loop -------------------------------------------------------------------------------------------
@@ -122,26 +121,33 @@ class Wire:
         """Read all that is there; a reply, or False while it is not complete."""
         while True:
             try:
-                size = self._socket.recv_into(self._buffer)
+                data = self._socket.recv(_READ)
             except _BLOCKED:
                 return False
-            self._feed(size)
+            self._feed(data)
             reply = self._next()
             if reply is not False:
                 return reply
 
     # --- both -------------------------------------------------------------------------------------------------------
 
-    def _feed(self, size: int) -> None:
-        if not size:
+    def _feed(self, data: bytes) -> None:
+        if not data:
             raise WireBroken("the server closed the connection")
-        self._reader.feed(self._buffer, 0, size)
+        self._reader.feed(data)
 
     def _next(self) -> Reply:
         try:
             return self._reader.gets()
         except hiredis.ProtocolError as error:
             raise WireBroken(f"this is no Redis server: {error}") from error
+
+
+def packed(*parts: str | bytes | int) -> bytes:
+    """A command as it is sent."""
+    command: Any = parts  # hiredis says that it takes tuples of one
+    sent: bytes = hiredis.pack_command(command)
+    return sent
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
@@ -166,7 +172,7 @@ def open_wire(address: Address, node: Node) -> Wire:
 
 def expect(wire: Wire, address: Address, *command: str) -> Reply:
     """The reply to a command; raises `hiredis.ReplyError` if it is an error."""
-    reply = wire.call(hiredis.pack_command(command), address.timeout)
+    reply = wire.call(packed(*command), address.timeout)
     if isinstance(reply, hiredis.ReplyError):
         raise reply
     return reply

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from stoker.clock import SECOND, Clock
 from stoker.errors import StoreBroken
-from stoker.job import FINAL, LIVE, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.job import LIVE, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
     Action,
@@ -79,7 +79,9 @@ class RedisStore:
         self._migrations = load_scripts(_PACKAGE, "migrations")
         self._swept: str | None = None
 
-    def _ask(self, name: str, ask: Mapping[str, Any] | None = None, attached: Sequence[bytes] = (), *, alone: bool = False) -> Statement:
+    def _ask(
+        self, name: str, ask: Mapping[str, Any] | None = None, attached: Sequence[bytes] = (), *, alone: bool = False
+    ) -> Statement:
         return self._run(self._scripts[name], ask or {}, attached, alone=alone)
 
     def _run(self, script: str, ask: Mapping[str, Any], attached: Sequence[bytes], *, alone: bool) -> Statement:
@@ -93,7 +95,9 @@ class RedisStore:
         """See `Store.insert`."""
         if not jobs:
             return []
-        reply = yield self._ask("insert", {"jobs": [new_row(job) for job in jobs]}, [facts(job) for job in jobs], alone=True)
+        reply = yield self._ask(
+            "insert", {"jobs": [new_row(job) for job in jobs]}, [facts(job) for job in jobs], alone=True
+        )
         others: list[Any] = reply.rows[0][0]
         answers = [Inserted(job.id, created=True) for job in jobs]
         for index, other in zip(others[::2], others[1::2], strict=True):
@@ -114,7 +118,9 @@ class RedisStore:
         """See `Store.exchange`."""
         ask: dict[str, Any] = {
             "worker": worker,
-            "outcomes": [part for outcome in outcomes for part in (outcome.ref, outcome.fence, outcome.result or False)],
+            "outcomes": [
+                part for outcome in outcomes for part in (outcome.ref, outcome.fence, outcome.result or False)
+            ],
             "others": {
                 number: consequence(outcome) for number, outcome in enumerate(outcomes, 1) if not is_plain(outcome)
             },
@@ -311,9 +317,9 @@ class RedisStore:
         if by is not Facet.OWNER and which == Filter(states=which.states, queue=which.queue, task=which.task):
             reply = yield self._ask("tally")
             for state, queue, task, number in _tallies(reply.rows[0][0]):
-                if which.states is None or state in which.states:
-                    if which.queue in (None, queue) and which.task in (None, task):
-                        totals[{Facet.STATE: state.value, Facet.QUEUE: queue, Facet.TASK: task}[by]] += number
+                asked_for = which.queue in (None, queue) and which.task in (None, task)
+                if asked_for and (which.states is None or state in which.states):
+                    totals[{Facet.STATE: state.value, Facet.QUEUE: queue, Facet.TASK: task}[by]] += number
             return dict(totals)
         asked = _asked(which)
         trail = yield from self._trail(which)
@@ -378,7 +384,9 @@ def _narrowed(which: Filter, change: Change) -> Filter:
 
 def _asked(which: Filter, change: Change | None = None) -> dict[str, Any]:
     """A filter, and what is to be done, as `parts/filter.lua` reads them. Ids are the trail's business."""
-    given = {name: getattr(which, name) for name in ("queue", "task", "tag", "owner", "workflow", "key", "text", "idle_for")}
+    given = {
+        name: getattr(which, name) for name in ("queue", "task", "tag", "owner", "workflow", "key", "text", "idle_for")
+    }
     if which.states is not None:
         given["states"] = [CODES[State(state)] for state in which.states]
     ask: dict[str, Any] = {"which": {name: value for name, value in given.items() if value is not None}}

@@ -6,7 +6,7 @@ here and carried through untouched. Documents are text in both: no script reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct as Layout
 from typing import Any, Final
 
@@ -142,8 +142,7 @@ def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
         "c": record.checkpoint,
         "x": record.cancelling,
     }
-    told = [part for field in words.items() if field[1] is not None for part in field]
-    return (record.id, record.owner, record.key, tags, told), stand, pack(facts)
+    return (record.id, record.owner, record.key, tags, _given(words)), stand, pack(facts)
 
 
 _ASKED: Final = 8
@@ -275,8 +274,11 @@ def consequence(outcome: Outcome) -> dict[str, Any]:
 
 def said(progress: float | None, message: str | None, checkpoint: str | None) -> list[str]:
     """What a report says, as fields of a record and their values."""
-    words = {"p": None if progress is None else repr(progress), "m": message, "c": checkpoint}
-    return [part for field in words.items() if field[1] is not None for part in field]
+    return _given({"p": None if progress is None else repr(progress), "m": message, "c": checkpoint})
+
+
+def _given(words: Mapping[str, str | None]) -> list[str]:
+    return [part for name, value in words.items() if value is not None for part in (name, value)]
 
 
 # --- workers --------------------------------------------------------------------------------------------------------
@@ -284,9 +286,7 @@ def said(progress: float | None, message: str | None, checkpoint: str | None) ->
 
 def introduction(worker: Worker) -> bytes:
     """How a worker introduces itself, as it is kept."""
-    return pack(
-        _Introduction(worker.host, worker.pid, worker.version, worker.queues, worker.tags, worker.concurrency)
-    )
+    return pack(_Introduction(worker.host, worker.pid, worker.version, worker.queues, worker.tags, worker.concurrency))
 
 
 def worker_of(id: bytes, kept: bytes, running: int) -> Worker:
