@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from stoker.clock import Clock
@@ -44,4 +46,10 @@ def _size(value: str) -> int:
     return int(value)
 
 
-_OPTIONS = {"schema": str, "pool_size": _size, "listen": _yes_or_no, "timeout": seconds, "prepare": _yes_or_no}
+_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "schema": str,
+    "pool_size": _size,
+    "listen": _yes_or_no,
+    "timeout": seconds,
+    "prepare": _yes_or_no,
+}

@@ -1,7 +1,7 @@
 """Runs plans in the caller's own transaction. It never begins, commits or rolls back: those are the caller's.
 
-Known are connections of `sqlite3`, psycopg, asyncpg and Django, and SQLAlchemy's connections and sessions, sync and async.
-What a library gives is told by its classes, without importing it: who passes one has imported it already.
+Known are connections of `sqlite3`, psycopg, asyncpg and Django, and SQLAlchemy's connections and sessions, sync and
+async. What a library gives is told by its classes, without importing it: who passes one has imported it already.
 
 Statements for PostgreSQL name their parameters as psycopg does, `%(name)s`; asyncpg counts them.
 """
@@ -139,8 +139,8 @@ def _psycopg(connection: Any) -> Borrowed | AsyncBorrowed | None:
 
 
 def _asyncpg(connection: Any) -> AsyncBorrowed | None:
-    from asyncpg import Connection
-    from asyncpg.pool import PoolConnectionProxy
+    from asyncpg import Connection  # type: ignore[import-untyped]
+    from asyncpg.pool import PoolConnectionProxy  # type: ignore[import-untyped]
 
     if not isinstance(connection, Connection | PoolConnectionProxy):
         return None
@@ -153,10 +153,10 @@ def _asyncpg(connection: Any) -> AsyncBorrowed | None:
 
 
 def _django(connection: Any) -> Borrowed | None:
-    from django.db import DefaultConnectionProxy
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.base.base import BaseDatabaseWrapper  # type: ignore[import-untyped]
+    from django.utils.connection import ConnectionProxy  # type: ignore[import-untyped]
 
-    if not isinstance(connection, BaseDatabaseWrapper | DefaultConnectionProxy):
+    if not isinstance(connection, BaseDatabaseWrapper | ConnectionProxy):
         return None
     if connection.vendor != "postgresql":
         raise ConfigError(f"connection= takes a connection of Django to PostgreSQL, not to {connection.vendor}")

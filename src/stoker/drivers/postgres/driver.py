@@ -279,10 +279,9 @@ class PostgresDriver:
             raise
         return result
 
-    def _beginning(self, plan: Plan[Any]) -> str:
-        access = "READ WRITE" if plan.writes else "READ ONLY"
-        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED {access}"
-        return begin if self._patient else f"{begin}; SET LOCAL lock_timeout = '200ms'"
+    def _beginning(self, plan: Plan[Any]) -> bytes:
+        begin = b"BEGIN ISOLATION LEVEL READ COMMITTED " + (b"READ WRITE" if plan.writes else b"READ ONLY")
+        return begin if self._patient else begin + b"; SET LOCAL lock_timeout = '200ms'"
 
 
 def _reply(cursor: psycopg.Cursor[Any]) -> Reply:

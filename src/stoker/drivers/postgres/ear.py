@@ -76,12 +76,12 @@ class Ear:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         await connection.execute(sql.SQL("NOTIFY {}").format(sql.Identifier(own)))
         until = clock.monotonic() + _HEARING
-        while (left := until - clock.monotonic()) > 0:
+        heard = False
+        while not heard and (left := until - clock.monotonic()) > 0:
             async for notification in connection.notifies(timeout=left, stop_after=1):
-                if notification.channel == own:
-                    await connection.execute(sql.SQL("UNLISTEN {}").format(sql.Identifier(own)))
-                    return True
-        return False
+                heard = heard or notification.channel == own
+        await connection.execute(sql.SQL("UNLISTEN {}").format(sql.Identifier(own)))
+        return heard
 
     async def _hear(self, connection: AsyncConnection) -> None:
         while True:

@@ -1,7 +1,11 @@
 -- Every statement of the PostgreSQL store that is not a function of its schema's own.
 
 -- name: has_schema
-SELECT to_regclass('"$schema".meta') IS NOT NULL
+-- From the catalog's rows: to_regclass may remember that there was none before it waited for `lock_schema`.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = '$schema' AND c.relname = 'meta'
+)
 
 -- name: version
 SELECT value::integer FROM "$schema".meta WHERE name = 'schema'
