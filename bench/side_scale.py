@@ -1,4 +1,4 @@
-"""Stoker's drain beside the jobs that a file already holds: these are of a task known to the worker, and come after."""
+"""Stoker's drain beside the jobs that a store already holds: these are of a task known to the worker, and come after."""
 
 import asyncio
 import json
@@ -6,8 +6,13 @@ import os
 import sys
 import time
 
+from msgspec.structs import replace
+
 from stoker import Stoker
+from stoker.clock import IdSource
 from stoker.member import SWITCH_INTERVAL, run_loop
+
+DAY = 86_400
 
 app = Stoker(os.environ["BENCH_URL"])
 goal = count = 0
@@ -22,9 +27,38 @@ async def noop(number: int, text: str) -> None:
         finished.set()
 
 
-@app.task(name="other")
+@app.task(name="other", priority=-1)
 async def other(number: int, text: str) -> None:
     pass
+
+
+# --- what is there already ------------------------------------------------------------------------------------------
+
+
+def plant(state: str, jobs: int) -> dict:
+    """That many jobs `queued`, `scheduled` for tomorrow, or `completed`, by the store's own verbs."""
+    began = time.perf_counter()
+    if state == "completed":
+        _plant_completed(jobs)
+    else:
+        call = (other.using(delay=DAY) if state == "scheduled" else other).call
+        for start in range(0, jobs, 1000):
+            app.enqueue_many([call(start, "text") for _ in range(min(1000, jobs - start))])
+    return {"seconds": time.perf_counter() - began}
+
+
+def _plant_completed(jobs: int) -> None:
+    """Runs one, and restores it under other ids."""
+    handle = other.enqueue(1, "text")
+    run_loop(app.worker(drain=True).serve())
+    job = app.jobs.get(handle.id)
+    ids = IdSource()
+    for start in range(1, jobs, 1000):
+        copies = [replace(job, id=id) for id in ids.take(min(1000, jobs - start))]
+        assert app.engine.run(app.engine.connection.store.restore(copies)) == len(copies)
+
+
+# --- the drain ------------------------------------------------------------------------------------------------------
 
 
 def drain(jobs: int) -> dict:
@@ -48,6 +82,7 @@ async def run() -> float:
 
 
 if __name__ == "__main__":
-    result = drain(*(json.loads(argument) for argument in sys.argv[2:]))
+    verbs = {"drain": drain, "plant": plant}
+    result = verbs[sys.argv[1]](*(json.loads(argument) for argument in sys.argv[2:]))
     app.close()
     print(json.dumps(result))

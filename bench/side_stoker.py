@@ -1,18 +1,19 @@
-"""Stoker's side of each measurement. Prints one JSON object."""
+"""Stoker in one process: enqueues, and runs a worker on an event loop of its own. Prints one JSON object."""
 
 import asyncio
 import json
 import os
 import random
-import resource
 import sys
 import time
 
+from bench.processor import resident_mb
 from stoker import Stoker
 from stoker.member import SWITCH_INTERVAL, run_loop
 
 URL = os.environ["BENCH_URL"]
 app = Stoker(URL)
+SETTINGS = {"concurrency": 50, "batch": "up to 500"}
 
 
 @app.task(name="noop")
@@ -38,7 +39,7 @@ def drain(jobs: int) -> dict:
     seconds = run_loop(_drain())
     done = app.jobs.count(task="noop")
     assert done.get("completed", 0) >= jobs and set(done) == {"completed"}, done
-    return {"per_second": jobs / seconds, "concurrency": 50, "batch": "up to 500"}
+    return {"per_second": jobs / seconds, **SETTINGS}
 
 
 async def _drain() -> float:
@@ -110,8 +111,7 @@ def memory(jobs: int) -> dict:
         for _ in range(part // 10_000):
             fill(10_000)
             run_loop(_drain())
-        with open("/proc/self/statm") as stream:
-            resident[f"after_{share}_mb"] = int(stream.read().split()[1]) * resource.getpagesize() / 2**20
+        resident[f"after_{share}_mb"] = resident_mb()
     return {**resident, "jobs": jobs}
 
 

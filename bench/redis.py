@@ -1,0 +1,90 @@
+"""What is measured of the Redis store: beside bare redis-py, taskiq, Dramatiq and Celery, without persistence.
+
+Stoker is also measured on a server that writes what it does to its log, and syncs it every second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from bench.measuring import Facts, Measure, jobs, rounds, run
+from bench.on_server import SETTINGS, OnServer
+from bench.places import RedisPlaces
+from bench.rival import Rival
+from bench.store import Store, machine
+
+RIVALS = (
+    Rival("taskiq, list", "taskiq", 20_000, "list", together=True),
+    Rival("taskiq, stream", "taskiq", 20_000, "stream", together=True),
+    Rival("taskiq, stream and results", "taskiq", 10_000, "stream, results", enqueues=False),
+    Rival("Dramatiq", "dramatiq", 10_000),
+    Rival("Celery", "celery", 5_000),
+)
+DURABILITY = "no persistence, but where it says everysec: appendonly yes, appendfsync everysec"
+EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}
+BACKGROUNDS = {
+    "empty": ("queued", 0),
+    "1M queued": ("queued", 1_000_000),
+    "1M scheduled": ("scheduled", 1_000_000),
+    "500k finished": ("completed", 500_000),
+}
+
+
+class OnRedis:
+    """The sections that are measured on two servers, or otherwise than elsewhere."""
+
+    def __init__(self, places: RedisPlaces, logged: RedisPlaces) -> None:
+        self._places = places
+        self._common = OnServer(places.empty, "raw_redis", RIVALS)
+        self._logged = OnServer(logged.empty, "raw_redis", ())
+
+    def drain(self) -> dict[str, Facts]:
+        return rounds(self._common.drains() | _everysec(self._logged.drains()))
+
+    def enqueue(self) -> dict[str, Facts]:
+        return rounds(self._common.enqueues() | _everysec(self._logged.enqueues()))
+
+    def latency(self) -> dict[str, Facts]:
+        return self._common.latency()
+
+    def memory(self) -> dict[str, Facts]:
+        return self._common.memory()
+
+    def idle(self) -> dict[str, Facts]:
+        return self._common.idle()
+
+    def scale(self) -> dict[str, Facts]:
+        """The same drain on an empty server and beside many queued, scheduled and finished jobs, all in its memory."""
+        found: dict[str, Facts] = {}
+        for name, (state, count) in BACKGROUNDS.items():
+            with self._places.empty() as place:
+                if count:
+                    run("scale", place, "plant", state, jobs(count))
+                planted = int(self._places.info("memory", "used_memory"))
+                found |= rounds({name: partial(run, "scale", place, "drain", jobs(50_000))})
+                found[name]["planted_mb"] = planted / 2**20
+        return found
+
+
+def _everysec(sides: dict[str, Measure]) -> dict[str, Measure]:
+    return {f"{name}, everysec": measure for name, measure in sides.items() if name.startswith("stoker")}
+
+
+@contextmanager
+def opened() -> Iterator[Store]:
+    """The store, to be measured, on servers of its own."""
+    places, logged = RedisPlaces(), RedisPlaces(**EVERYSEC)
+    try:
+        own = OnRedis(places, logged)
+        facts = {"redis": places.version, "durability": DURABILITY}
+        sections = (own.drain, own.enqueue, own.latency, own.memory, own.idle, own.scale)
+        yield Store(
+            "Redis",
+            machine(facts, "redis", "hiredis", "taskiq", "taskiq-redis", "dramatiq", "celery", settings=SETTINGS),
+            {section.__name__: section for section in sections},
+        )
+    finally:
+        places.close()
+        logged.close()
