@@ -155,7 +155,7 @@ class PostgresDriver:
             try:
                 theirs = yield self._where()
             except Exception as error:
-                raise ConfigError(f"connection= must be one to the PostgreSQL database of {self.place}") from error
+                raise ConfigError(f"connection= must be one to the database of {self.place} ({error})") from error
             mine = self._identity = self._identity or self.run(self._look())
             if tuple(theirs.rows[0])[:3] != mine[:3]:
                 raise ConfigError(

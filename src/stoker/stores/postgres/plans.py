@@ -184,8 +184,6 @@ class PostgresStore:
             names = yield from self._pending()  # somebody else may have applied them while we waited
         for name in names:
             yield Statement(self._migrations[name])
-        if names:
-            yield self._ask("set_version", version=str(len(self._migrations)))
         return names
 
     @reading

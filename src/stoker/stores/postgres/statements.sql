@@ -13,10 +13,6 @@ SELECT value::integer FROM "$schema".meta WHERE name = 'schema'
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(hashtextextended('stoker $schema', 0))
 
--- name: set_version
-INSERT INTO "$schema".meta (name, value) VALUES ('schema', %(version)s)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value
-
 -- name: insert
 SELECT place, holder FROM "$schema".insert_jobs(%(jobs)s::text::json, %(now)s::bigint)
 

@@ -118,3 +118,6 @@ CREATE TABLE "$schema".queues (
 );
 
 CREATE UNIQUE INDEX queues_name ON "$schema".queues (left(name, 255), hashtextextended(name, 0));
+
+-- Each migration says that it was applied, whoever applied it.
+INSERT INTO "$schema".meta (name, value) VALUES ('schema', '1');

@@ -535,3 +535,5 @@ BEGIN
     RETURN queued;
 END
 $body$;
+
+UPDATE "$schema".meta SET value = '2' WHERE name = 'schema';
