@@ -160,8 +160,8 @@ class RedisStore:
     def _orders(self, ask: Mapping[str, Any]) -> Steps[Orders]:
         reply = yield self._ask("hear", ask, alone=True)
         alive, asked = reply.rows[0][0]
-        numbers = [int(number) for number in asked]
-        return Orders(bool(alive), sorted(zip(numbers[::2], numbers[1::2], strict=True)))
+        claims = [(int.from_bytes(ref), int(fence)) for ref, fence in zip(asked[::2], asked[1::2], strict=True)]
+        return Orders(bool(alive), sorted(claims))
 
     @writing
     def retire(self, worker: str) -> Steps[None]:

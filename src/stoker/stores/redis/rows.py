@@ -1,6 +1,6 @@
 """What travels between the store and its scripts: jobs, outcomes and workers, packed and unpacked.
 
-A job's record is a hash. `stand` is what changes, as `parts/stand.lua` packs it; `facts` are what never changes, packed
+Of a job's record, the stand is what changes, as `parts/stand.lua` packs it; the facts are what never changes, packed
 here and carried through untouched. Documents are text in both: no script reads and writes JSON of a user's.
 """
 
@@ -24,7 +24,7 @@ _LEASED: Final = Layout(">qqq")
 """The instants of a worker's entry; behind them comes its introduction."""
 
 FIELDS: Final = 9
-"""Fields of a record as `find.lua` gives them, besides the id."""
+"""Columns of a record as `find.lua` gives them, besides the id."""
 
 
 class _Facts(Struct, array_like=True):
@@ -134,13 +134,13 @@ def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
     )
     stand = head + f"{record.worker or ''}\0{record.queue}\0{record.task}".encode()
     words = {
-        "r": record.result,
-        "e": record.error,
-        "h": record.errors,
-        "p": None if record.progress is None else repr(record.progress),
-        "m": record.message,
-        "c": record.checkpoint,
-        "x": record.cancelling,
+        "result": record.result,
+        "error": record.error,
+        "history": record.errors,
+        "progress": None if record.progress is None else repr(record.progress),
+        "message": record.message,
+        "checkpoint": record.checkpoint,
+        "reason": record.cancelling,
     }
     return (record.id, record.owner, record.key, tags, _given(words)), stand, pack(facts)
 
@@ -261,9 +261,7 @@ def consequence(outcome: Outcome) -> dict[str, Any]:
         "result": outcome.result,
         "delay": outcome.delay,
         "reason": outcome.reason,
-        "progress": None if outcome.progress is None else repr(outcome.progress),
-        "message": outcome.message,
-        "checkpoint": outcome.checkpoint,
+        "words": said(outcome.progress, outcome.message, outcome.checkpoint),
     }
     failure = outcome.failure
     if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
@@ -272,13 +270,14 @@ def consequence(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def said(progress: float | None, message: str | None, checkpoint: str | None) -> list[str]:
-    """What a report says, as fields of a record and their values."""
-    return _given({"p": None if progress is None else repr(progress), "m": message, "c": checkpoint})
+def said(progress: float | None, message: str | None, checkpoint: str | None) -> dict[str, str]:
+    """What an attempt says, by the columns that keep it."""
+    text = None if progress is None else repr(progress)
+    return _given({"progress": text, "message": message, "checkpoint": checkpoint})
 
 
-def _given(words: Mapping[str, str | None]) -> list[str]:
-    return [part for name, value in words.items() if value is not None for part in (name, value)]
+def _given(columns: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 # --- workers --------------------------------------------------------------------------------------------------------

@@ -4,7 +4,11 @@
 --
 --   :schema           how many migrations were applied
 --   :serial           the last number that a job was given
---   :job:ID           hash: a job's record; its fields stand in parts/stand.lua
+--   :stand            hash: id → what changes of a job, as parts/stand.lua packs it
+--   :facts            hash: id → what never changes of it, as the client packs it
+--   :result, :error, :history, :progress, :message, :checkpoint, :reason
+--                     hashes: id → the result, why it failed, the failed attempts as JSON, what it said, and why it was
+--                     asked to stop
 --   :ids              sorted set: all ids, in order
 --   :live             sorted set: ids of unfinished jobs, in order
 --   :state:NUMBER     sorted set: ids of failed and of cancelled jobs, in order

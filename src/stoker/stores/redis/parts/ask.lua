@@ -13,14 +13,32 @@ if not now then
 end
 
 -- The name of one of the app's keys; migrations/0001_keys.lua lists them.
+local root = KEYS[1] .. ':'
+local named = {}
+
 local function key(kind, name)
-    if name then
-        return KEYS[1] .. ':' .. kind .. ':' .. name
+    if not name then
+        return root .. kind
     end
-    return KEYS[1] .. ':' .. kind
+    local names = named[kind]
+    if not names then
+        names = {}
+        named[kind] = names
+    end
+    local full = names[name]
+    if not full then
+        full = root .. kind .. ':' .. name
+        names[name] = full
+    end
+    return full
 end
 
--- A number as text, digit by digit: `..` and tostring would round instants.
+-- A number as text, digit by digit: `..` and tostring would round instants. The last one is kept, because jobs that
+-- end together have much in common, and printing a number costs more than the rest.
+local last_number, last_text
 local function exact(number)
-    return string.format('%.0f', number)
+    if number ~= last_number then
+        last_number, last_text = number, string.format('%.0f', number)
+    end
+    return last_text
 end

@@ -4,7 +4,7 @@
 -- The history with one entry more. The client's JSON is not touched, only continued.
 local function blame(id, job, entry)
     local more = string.sub(entry, 1, -2) .. ',"worker":' .. cjson.encode(job[WORKER]) .. ',"at":' .. exact(now) .. '}'
-    local history = redis.call('HGET', record(id), 'h')
+    local history = redis.call('HGET', HISTORIES, id)
     return history and string.sub(history, 1, -2) .. ',' .. more .. ']' or '[' .. more .. ']'
 end
 
@@ -15,14 +15,13 @@ end
 
 local ending = {}
 
--- Where the job goes, and its error: nil leaves the one it has, false takes it away. `words` are fields to be written.
+-- Where the job goes, and its error: nil leaves the one it has, false takes it away.
 
-function ending.completed(id, job, outcome, words)
+function ending.completed(id, job, outcome)
     if outcome.result then
-        words[#words + 1] = 'r'
-        words[#words + 1] = outcome.result
+        note('HSET', RESULTS, id, outcome.result)
     else
-        redis.call('HDEL', record(id), 'r')
+        note('HDEL', RESULTS, id)
     end
     return COMPLETED, false
 end
@@ -32,7 +31,7 @@ function ending.failed(id, job, outcome)
 end
 
 local function reason_of(id)
-    local reason = redis.call('HGET', record(id), 'x')
+    local reason = redis.call('HGET', REASONS, id)
     return reason and reason ~= '' and reason
 end
 
@@ -69,43 +68,35 @@ function ending.released(id, job)
 end
 
 -- `uncapped`: queued again, however often that was.
-function ending.crashed(id, job, outcome, words)
+function ending.crashed(id, job, outcome)
     job[CRASHES] = job[CRASHES] + 1
     if has(job, ASKED) or outcome.uncapped or job[CRASHES] < job[MAX_CRASHES] then
         return back(id, job, QUEUED)
     end
     local message = crash_message(job[CRASHES])
     local entry = '{"attempt":' .. exact(job[ATTEMPT]) .. ',"type":"crashed","message":"' .. message .. '"}'
-    words[#words + 1] = 'h'
-    words[#words + 1] = blame(id, job, entry)
+    note('HSET', HISTORIES, id, blame(id, job, entry))
     return FAILED, 'crashed: ' .. message
 end
 
 -- Settle a claim that is held.
 local function conclude(id, job, verdict, outcome)
-    local words = {}
-    local function say(field, value)
-        if value then
-            words[#words + 1] = field
-            words[#words + 1] = value
-        end
+    for column, value in pairs(outcome.words or {}) do
+        note('HSET', key(column), id, value)
     end
-    say('p', outcome.progress)
-    say('m', outcome.message)
-    say('c', outcome.checkpoint)
-    say('h', outcome.entry and blame(id, job, outcome.entry))
-    local state, problem = ending[verdict](id, job, outcome, words)
+    if outcome.entry then
+        note('HSET', HISTORIES, id, blame(id, job, outcome.entry))
+    end
+    local state, problem = ending[verdict](id, job, outcome)
     if problem then
-        say('e', problem)
+        note('HSET', ERRORS, id, problem)
         mark(job, ERRED, true)
     elseif problem == false and has(job, ERRED) then
-        redis.call('HDEL', record(id), 'e')
+        note('HDEL', ERRORS, id)
         mark(job, ERRED, false)
     end
-    local asked = has(job, ASKED)
-    move(id, job, state)
-    if asked then
-        redis.call('HDEL', record(id), 'x')
+    if has(job, ASKED) then
+        note('HDEL', REASONS, id)
     end
-    redis.call('HSET', record(id), 's', written(job), unpack(words))
+    move(id, job, state)
 end

@@ -1,4 +1,4 @@
--- uses: stand workers
+-- uses: records workers
 -- Whether a job matches `ask.which` (see `Filter`), and whether `ask.change` can be done to it (see `Action`).
 local which = ask.which
 
@@ -28,7 +28,7 @@ local function shares(list, value)
     return false
 end
 
-local function matches(job, packed)
+local function matches(id, job)
     if states and not states[job[STATE]] then
         return false
     end
@@ -45,7 +45,7 @@ local function matches(job, packed)
     if not by_facts then
         return true
     end
-    local facts = cmsgpack.unpack(packed)
+    local facts = facts_of(id)
     return (not which.owner or facts[OWNER] == which.owner)
         and (not which.key or facts[KEY] == which.key)
         and (not which.workflow or facts[WORKFLOW] == which.workflow)
@@ -68,11 +68,11 @@ function open.cancel(job)
     return not is_final(job[STATE]) and not has(job, ASKED)
 end
 
-function open.retry(job, packed)
+function open.retry(job, id)
     if job[STATE] ~= FAILED and job[STATE] ~= CANCELLED then
         return false
     end
-    return not has(job, KEYED) or redis.call('HEXISTS', key('keys'), cmsgpack.unpack(packed)[KEY]) == 0
+    return not has(job, KEYED) or redis.call('HEXISTS', key('keys'), facts_of(id)[KEY]) == 0
 end
 
 function open.requeue(job)

@@ -1,6 +1,5 @@
--- uses: stand
--- What a script does to the indexes, gathered so that n jobs cost a few commands and not n times a few.
-local MOST = 4000 -- arguments of one command; Lua's stack takes 8000
+-- uses: records
+-- What a script writes, gathered so that n jobs cost a few commands and not n times a few.
 local ledger = {HDEL = {}, ZREM = {}, HSET = {}, ZADD = {}}
 local tally = {}
 local filled, thinned = {}, {}
@@ -11,8 +10,9 @@ local function note(command, name, first, second)
         entries = {}
         ledger[command][name] = entries
     end
-    entries[#entries + 1] = first
-    entries[#entries + 1] = second
+    local last = #entries
+    entries[last + 1] = first
+    entries[last + 2] = second
 end
 
 -- The numbers of jobs by state and line.
@@ -25,13 +25,10 @@ local function count(job, number)
     states[job[STATE]] = (states[job[STATE]] or 0) + number
 end
 
-local function each_page(list, size, visit)
-    for from = 1, #list, size do
-        visit(unpack(list, from, math.min(from + size - 1, #list)))
-    end
-end
-
 local function flush()
+    for id, text in pairs(changed) do
+        note('HSET', STANDS, id, text == true and written(jobs[id]) or text)
+    end
     for _, command in ipairs({'HDEL', 'ZREM', 'HSET', 'ZADD'}) do
         for name, entries in pairs(ledger[command]) do
             each_page(entries, MOST, function(...) redis.call(command, name, ...) end)
@@ -53,5 +50,5 @@ local function flush()
             redis.call('ZREM', key('lines'), line)
         end
     end
-    tally, filled, thinned = {}, {}, {}
+    changed, tally, filled, thinned = {}, {}, {}, {}
 end

@@ -9,17 +9,18 @@ local function in_the_way(id, facts, live, known)
     return live and facts.key and redis.call('HGET', key('keys'), facts.key)
 end
 
-local function make(id, job, packed, facts, ...)
+local function make(id, job, packed, facts)
     mark(job, KEYED, facts.key)
     mark(job, TAGGED, facts.tags)
     mark(job, OWNED, facts.owner)
-    redis.call('HSET', record(id), 's', written(job), 'f', packed, ...)
-    note('ZADD', key('ids'), 0, id)
+    jobs[id], changed[id] = job, true
+    note('HSET', FACTS, id, packed)
+    note('ZADD', key('ids'), '0', id)
     if facts.owner then
-        note('ZADD', key('owner', facts.owner), 0, id)
+        note('ZADD', key('owner', facts.owner), '0', id)
     end
     if not is_final(job[STATE]) then
-        note('ZADD', key('live'), 0, id)
+        note('ZADD', key('live'), '0', id)
         if facts.key then
             redis.call('HSET', key('keys'), facts.key, id)
         end

@@ -11,9 +11,14 @@ local function ticket(id, job, tags)
     return place .. id .. '\0' .. table.concat(tags, '\0')
 end
 
+-- A job's number as bytes: they sort as the numbers do, and are made sooner than digits.
+local function number_of(ref)
+    return struct.pack('>I8', ref)
+end
+
 -- An entry of an index by time: jobs of one instant stand in the order of insertion.
 local function numbered(id, job)
-    return struct.pack('>I8', job[REF]) .. id
+    return number_of(job[REF]) .. id
 end
 
 local function id_in(entry, head)
@@ -30,9 +35,9 @@ local function leave(id, job)
     elseif state == SCHEDULED then
         note('ZREM', key('due'), numbered(id, job))
     elseif state == PROCESSING then
-        note('HDEL', key('held', job[WORKER]), exact(job[REF]))
+        note('HDEL', key('held', job[WORKER]), number_of(job[REF]))
         if has(job, ASKED) then
-            note('HDEL', key('asked', job[WORKER]), exact(job[REF]))
+            note('HDEL', key('asked', job[WORKER]), number_of(job[REF]))
         end
     elseif is_final(state) then
         note('ZREM', key('ended'), numbered(id, job))
@@ -46,24 +51,24 @@ local function enter(id, job, tags)
     local state = job[STATE]
     count(job, 1)
     if state == QUEUED then
-        note('ZADD', key('ready', job[LINE]), 0, ticket(id, job, tags))
+        note('ZADD', key('ready', job[LINE]), '0', ticket(id, job, tags))
         filled[job[LINE]] = true
     elseif state == SCHEDULED then
-        note('ZADD', key('due'), job[RUN_AT], numbered(id, job))
+        note('ZADD', key('due'), exact(job[RUN_AT]), numbered(id, job))
     elseif state == PROCESSING then
-        note('HSET', key('held', job[WORKER]), exact(job[REF]), id)
+        note('HSET', key('held', job[WORKER]), number_of(job[REF]), id)
         if has(job, ASKED) then
-            note('HSET', key('asked', job[WORKER]), exact(job[REF]), job[FENCE])
+            note('HSET', key('asked', job[WORKER]), number_of(job[REF]), job[FENCE])
         end
     elseif is_final(state) then
-        note('ZADD', key('ended'), job[FINISHED] + job[KEEP_FOR], numbered(id, job))
+        note('ZADD', key('ended'), exact(job[FINISHED] + job[KEEP_FOR]), numbered(id, job))
         if state ~= COMPLETED then
-            note('ZADD', key('state', state), 0, id)
+            note('ZADD', key('state', state), '0', id)
         end
     end
 end
 
--- To another state. Whoever calls writes the stand.
+-- To another state, and written.
 local function move(id, job, state)
     leave(id, job)
     job[STATE] = state
@@ -77,6 +82,7 @@ local function move(id, job, state)
         end
     end
     enter(id, job)
+    changed[id] = true
 end
 
 -- The job and everything that speaks of it.
@@ -96,5 +102,8 @@ local function delete(id, job)
             note('HDEL', key('keys'), facts[KEY])
         end
     end
-    redis.call('UNLINK', record(id))
+    for _, column in ipairs(COLUMNS) do
+        note('HDEL', column, id)
+    end
+    jobs[id], changed[id] = false, nil
 end

@@ -1,6 +1,5 @@
 -- uses: ask
--- A job's stand: the facts that change, as a list. They are packed in one field of the job's hash, because a field more
--- costs more than a byte more. Instants are 0 and the worker is '' where there is none. `LINE` is the queue and the
+-- A job's stand: what changes of it, as a list. It is packed, because a field more costs more than a byte more. Instants are 0 and the worker is '' where there is none. `LINE` is the queue and the
 -- task, with a NUL between, which no text holds: jobs of one line are claimed in one order.
 local STATE, FLAGS, PRIORITY, FENCE, ATTEMPT, CRASHES, MAX_ATTEMPTS, MAX_CRASHES = 1, 2, 3, 4, 5, 6, 7, 8
 local REF, KEEP_FOR, RUN_AT, CREATED, UPDATED, STARTED, FINISHED, WORKER, LINE = 9, 10, 11, 12, 13, 14, 15, 16, 17
@@ -33,18 +32,4 @@ end
 
 local function is_final(state)
     return state >= COMPLETED
-end
-
--- The fields of a job's hash: `s` its stand, `f` the facts that never change, as the client packed them; and where
--- there is one: `r` result, `e` error, `h` history of errors, `p` progress, `m` message, `c` checkpoint, `x` the reason
--- for which it was asked to stop.
-local function record(id)
-    return key('job', id)
-end
-
--- The facts that never change, and where each stands.
-local PAYLOAD, OWNER, KEY, TAGS, WORKFLOW = 1, 2, 4, 5, 6
-
-local function facts_of(id)
-    return cmsgpack.unpack(redis.call('HGET', record(id), 'f'))
 end

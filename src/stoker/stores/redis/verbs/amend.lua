@@ -7,21 +7,21 @@ function apply.cancel(id, job)
     if job[STATE] == PROCESSING then
         mark(job, ASKED, true)
         job[UPDATED] = now
-        note('HSET', key('asked', job[WORKER]), exact(job[REF]), job[FENCE])
-        redis.call('HSET', record(id), 's', written(job), 'x', change.reason or '')
+        changed[id] = true
+        note('HSET', key('asked', job[WORKER]), number_of(job[REF]), job[FENCE])
+        note('HSET', REASONS, id, change.reason or '')
         return
     end
     mark(job, ERRED, change.reason)
     move(id, job, CANCELLED)
     if change.reason then
-        redis.call('HSET', record(id), 's', written(job), 'e', change.reason)
+        note('HSET', ERRORS, id, change.reason)
     else
-        redis.call('HSET', record(id), 's', written(job))
-        redis.call('HDEL', record(id), 'e')
+        note('HDEL', ERRORS, id)
     end
 end
 
-function apply.retry(id, job, packed)
+function apply.retry(id, job)
     leave(id, job)
     job[STATE] = QUEUED
     job[MAX_ATTEMPTS] = math.max(job[MAX_ATTEMPTS], job[ATTEMPT] - job[CRASHES] + 1)
@@ -30,11 +30,11 @@ function apply.retry(id, job, packed)
     job[UPDATED] = now
     job[FINISHED] = 0
     enter(id, job)
-    note('ZADD', key('live'), 0, id)
+    note('ZADD', key('live'), '0', id)
     if has(job, KEYED) then
-        redis.call('HSET', key('keys'), cmsgpack.unpack(packed)[KEY], id)
+        redis.call('HSET', key('keys'), facts_of(id)[KEY], id)
     end
-    redis.call('HSET', record(id), 's', written(job))
+    changed[id] = true
 end
 
 function apply.requeue(id, job)
@@ -46,27 +46,27 @@ function apply.prioritise(id, job)
     job[PRIORITY] = change.priority
     job[UPDATED] = now
     enter(id, job)
-    redis.call('HSET', record(id), 's', written(job))
+    changed[id] = true
 end
 
 function apply.delete(id, job)
     delete(id, job)
 end
 
-local changed = 0
+local number = 0
+load(ask.ids)
 for _, id in ipairs(ask.ids) do
-    if changed == ask.limit then
+    if number == ask.limit then
         break
     end
-    local text, packed = unpack(redis.call('HMGET', record(id), 's', 'f'))
-    local job = text and read(text)
-    if job and matches(job, packed) and open[change.action](job, packed) then
-        apply[change.action](id, job, packed)
-        changed = changed + 1
+    local job = jobs[id]
+    if job and matches(id, job) and open[change.action](job, id) then
+        apply[change.action](id, job)
+        number = number + 1
     end
 end
 flush()
-if changed > 0 and (change.action == 'retry' or change.action == 'requeue') then
+if number > 0 and (change.action == 'retry' or change.action == 'requeue') then
     wake()
 end
-return changed
+return number

@@ -1,4 +1,4 @@
--- uses: filter listing
+-- uses: listing
 -- Of a stretch, how many match, by the facet: {where to go on, value and number one after the other}.
 local facet = {}
 
@@ -14,22 +14,17 @@ function facet.task(job)
     return string.sub(job[LINE], string.find(job[LINE], '\0', 1, true) + 1)
 end
 
-function facet.owner(job, packed)
-    return has(job, OWNED) and cmsgpack.unpack(packed)[OWNER]
+function facet.owner(job, id)
+    return has(job, OWNED) and facts_of(id)[OWNER]
 end
 
 local totals = {}
-local ids, rest = stretch()
-for _, id in ipairs(ids) do
-    local text, packed = unpack(redis.call('HMGET', record(id), 's', 'f'))
-    local job = text and read(text)
-    if job and matches(job, packed) then
-        local value = facet[ask.by](job, packed)
-        if value then
-            totals[value] = (totals[value] or 0) + 1
-        end
+local rest = each_match(function(id, job)
+    local value = facet[ask.by](job, id)
+    if value then
+        totals[value] = (totals[value] or 0) + 1
     end
-end
+end)
 local flat = {}
 for value, number in pairs(totals) do
     flat[#flat + 1] = value

@@ -3,23 +3,23 @@
 -- job's id, stand, facts and checkpoint, one after the other.
 local PROMOTED = 1000 -- due jobs that one exchange queues, so that a million due at once do not stop the server
 
--- The most frequent end of all, in two commands.
+-- The most frequent end of all.
 local function complete(id, job, result)
     if has(job, ERRED) or has(job, ASKED) then
         return conclude(id, job, 'completed', {result = result})
     end
     move(id, job, COMPLETED)
-    redis.call('HSET', record(id), 's', written(job), 'r', result)
+    note('HSET', RESULTS, id, result)
 end
 
 -- `outcomes`: ref, fence and result, one after the other; `others`: by their number, what is more than a result.
 local function settle(worker, outcomes, others)
     local refs, refused = {}, {}
     for i = 1, #outcomes, 3 do
-        refs[#refs + 1] = exact(outcomes[i])
+        refs[#refs + 1] = outcomes[i]
     end
     for i, id in ipairs(held_ids(worker, refs)) do
-        local job = stand_of(id)
+        local job = id and jobs[id]
         if not job or job[STATE] ~= PROCESSING or job[FENCE] ~= outcomes[3 * i - 1] then
             refused[#refused + 1] = outcomes[3 * i - 2]
         elseif others[i] then
@@ -34,25 +34,34 @@ end
 local function release_unknown(worker, known)
     local is_known = {}
     for _, ref in ipairs(known) do
-        is_known[exact(ref)] = true
+        is_known[number_of(ref)] = true
     end
     local held = redis.call('HGETALL', key('held', worker))
+    local ids = {}
     for i = 1, #held, 2 do
-        local job = not is_known[held[i]] and stand_of(held[i + 1])
-        if job and job[STATE] == PROCESSING then
-            conclude(held[i + 1], job, 'released', {})
+        if not is_known[held[i]] then
+            ids[#ids + 1] = held[i + 1]
+        end
+    end
+    load(ids)
+    for _, id in ipairs(ids) do
+        if jobs[id] and jobs[id][STATE] == PROCESSING then
+            conclude(id, jobs[id], 'released', {})
         end
     end
 end
 
 local function promote()
     local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, PROMOTED)
-    for _, entry in ipairs(due) do
-        local id = id_in(entry, 8)
-        local job = stand_of(id)
+    local ids = {}
+    for i, entry in ipairs(due) do
+        ids[i] = string.sub(entry, 9)
+    end
+    load(ids)
+    for i, entry in ipairs(due) do
+        local id, job = ids[i], jobs[ids[i]]
         if job and job[STATE] == SCHEDULED then
             move(id, job, QUEUED)
-            redis.call('HSET', record(id), 's', written(job))
         else
             note('ZREM', key('due'), entry)
         end
@@ -108,7 +117,7 @@ local function is_before(one, other)
     return c < z
 end
 
--- The first tickets of these lines, in the order of all of them together, taken out of their lines.
+-- The first jobs of these lines, in the order of all of them together; their tickets are taken.
 local function draw(lines, wanted, room)
     local readers = {}
     for _, line in ipairs(lines) do
@@ -126,7 +135,7 @@ local function draw(lines, wanted, room)
             end
         end
         local one = readers[first]
-        drawn[#drawn + 1] = one.member
+        drawn[#drawn + 1] = id_in(one.member, 18)
         by_line[one.line] = by_line[one.line] or {}
         table.insert(by_line[one.line], one.member)
         if #drawn == room then
@@ -152,10 +161,11 @@ local function claim(worker, lines, wanted, room)
         return 0
     end
     local claimed = 0
-    for _, member in ipairs(draw(lines, wanted, room)) do
-        local id = id_in(member, 18)
-        local text, facts, checkpoint = unpack(redis.call('HMGET', record(id), 's', 'f', 'c'))
-        local job = text and read(text)
+    local ids = draw(lines, wanted, room)
+    load(ids)
+    local facts, checkpoints = fetch(FACTS, ids), fetch(CHECKPOINTS, ids)
+    for i, id in ipairs(ids) do
+        local job = jobs[id]
         if job and job[STATE] == QUEUED then -- else it is the ticket of a job that is gone
             count(job, -1)
             job[STATE] = PROCESSING
@@ -165,10 +175,10 @@ local function claim(worker, lines, wanted, room)
             job[STARTED] = now
             job[UPDATED] = now
             enter(id, job)
-            text = written(job)
-            redis.call('HSET', record(id), 's', text)
+            local text = written(job)
+            changed[id] = text
             local last = #claims
-            claims[last + 1], claims[last + 2], claims[last + 3], claims[last + 4] = id, text, facts, checkpoint
+            claims[last + 1], claims[last + 2], claims[last + 3], claims[last + 4] = id, text, facts[i], checkpoints[i]
             claimed = claimed + 1
         end
     end

@@ -1,21 +1,33 @@
--- uses: filter listing
--- Of a stretch, the records that match: {where to go on, id and fields one after the other}. Stops early where there are
+-- uses: listing
+-- Of a stretch, the records that match: {where to go on, id and columns one after the other}. Stops early where there are
 -- `ask.limit` of them, or more than `ask.bytes` in all.
+local PAGE = 20 -- records that are read at once: they may be large
 local found, bytes = {}, 0
-local ids, rest = stretch()
-for _, id in ipairs(ids) do
-    local fields = redis.call('HMGET', record(id), 's', 'f', 'r', 'e', 'h', 'p', 'm', 'c', 'x')
-    if fields[1] and matches(read(fields[1]), fields[2]) then
-        local last = #found
-        found[last + 1] = id
-        for i = 1, 9 do
-            found[last + 1 + i] = fields[i]
-            bytes = bytes + (fields[i] and #fields[i] or 0)
-        end
-        if #found == ask.limit * 10 or bytes > ask.bytes then
-            rest = id
-            break
+local page = {}
+
+local function read_page()
+    local columns = {}
+    for i, column in ipairs(COLUMNS) do
+        columns[i] = fetch(column, page)
+    end
+    for i, id in ipairs(page) do
+        found[#found + 1] = id
+        for _, values in ipairs(columns) do
+            found[#found + 1] = values[i]
+            bytes = bytes + (values[i] and #values[i] or 0)
         end
     end
+    page = {}
 end
+
+local number = 0
+local rest = each_match(function(id)
+    number = number + 1
+    page[#page + 1] = id
+    if #page == PAGE then
+        read_page()
+    end
+    return number == ask.limit or bytes > ask.bytes
+end)
+read_page()
 return {rest, found}

@@ -1,21 +1,25 @@
 -- uses: holding workers
 -- A heartbeat, where there are reports or a lease; else only what the worker hears: {alive, ref and fence …}.
 local function report(id, fence, words)
-    local job = stand_of(id)
+    local job = id and jobs[id]
     if job and job[STATE] == PROCESSING and job[FENCE] == fence then
         job[UPDATED] = now
-        redis.call('HSET', record(id), 's', written(job), unpack(words))
+        changed[id] = true
+        for column, value in pairs(words) do
+            note('HSET', key(column), id, value)
+        end
     end
 end
 
 if ask.reports then
     local refs = {}
     for i, told in ipairs(ask.reports) do
-        refs[i] = exact(told[1])
+        refs[i] = told[1]
     end
     for i, id in ipairs(held_ids(ask.worker, refs)) do
         report(id, ask.reports[i][2], ask.reports[i][3])
     end
+    flush()
 end
 
 local worker = worker_of(ask.worker)

@@ -1,13 +1,17 @@
 -- uses: moves
+local over = redis.call('ZRANGEBYSCORE', key('ended'), '-inf', exact(now), 'LIMIT', 0, ask.limit)
+local ids = {}
+for i, entry in ipairs(over) do
+    ids[i] = string.sub(entry, 9)
+end
+load(ids)
 local pruned = 0
-for _, entry in ipairs(redis.call('ZRANGEBYSCORE', key('ended'), '-inf', now, 'LIMIT', 0, ask.limit)) do
-    local id = id_in(entry, 8)
-    local text = redis.call('HGET', record(id), 's')
-    if text then
-        delete(id, read(text))
+for i, id in ipairs(ids) do
+    if jobs[id] then
+        delete(id, jobs[id])
         pruned = pruned + 1
     else
-        note('ZREM', key('ended'), entry)
+        note('ZREM', key('ended'), over[i])
     end
 end
 flush()

@@ -6,7 +6,7 @@ for _, name in ipairs(redis.call('SMEMBERS', key('holders'))) do
     if not is_alive(name) then
         local held = redis.call('HGETALL', key('held', name))
         for i = 1, #held, 2 do
-            lost[#lost + 1] = {tonumber(held[i]), held[i + 1], name}
+            lost[#lost + 1] = {(struct.unpack('>I8', held[i])), held[i + 1], name}
         end
         if #held == 0 then
             redis.call('SREM', key('holders'), name)
@@ -22,13 +22,17 @@ local function crash(id, job)
     failed = failed + (job[STATE] == FAILED and 1 or 0)
 end
 
+local taken = {}
 for i = 1, math.min(ask.limit, #lost) do
-    local ref, id, name = unpack(lost[i])
-    local job = stand_of(id)
+    taken[i] = lost[i][2]
+end
+load(taken)
+for i, id in ipairs(taken) do
+    local ref, name, job = lost[i][1], lost[i][3], jobs[id]
     if job and job[STATE] == PROCESSING and job[REF] == ref then
         crash(id, job)
     else
-        note('HDEL', key('held', name), exact(ref))
+        note('HDEL', key('held', name), number_of(ref))
     end
 end
 flush()
@@ -46,7 +50,7 @@ end
 -- Where the index of a job's state ought to have it.
 local function stands(id, job)
     if job[STATE] == PROCESSING then
-        return redis.call('HEXISTS', key('held', job[WORKER]), exact(job[REF])) == 1
+        return redis.call('HEXISTS', key('held', job[WORKER]), number_of(job[REF])) == 1
             and redis.call('SISMEMBER', key('holders'), job[WORKER]) == 1
     elseif job[STATE] == QUEUED then
         return redis.call('ZSCORE', key('ready', job[LINE]), ticket(id, job))
@@ -59,8 +63,9 @@ end
 
 local from = ask.from and '(' .. ask.from or '+'
 local ids = redis.call('ZREVRANGEBYLEX', key('ids'), from, '-', 'LIMIT', 0, ask.look)
+load(ids)
 for _, id in ipairs(ids) do
-    local job = stand_of(id)
+    local job = jobs[id]
     if not job then
         note('ZREM', key('ids'), id)
         note('ZREM', key('live'), id)

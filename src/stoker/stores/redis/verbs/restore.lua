@@ -1,5 +1,5 @@
 -- uses: making wake
--- `ask.jobs`: each {id, owner, key, tags, further fields and values}, and two attached: its stand without its number, and
+-- `ask.jobs`: each {id, owner, key, tags, further columns}, and two attached: its stand without its number, and
 -- its facts. Answers how many were put back.
 local restored, seen = 0, {}
 for i, old in ipairs(ask.jobs) do
@@ -10,7 +10,10 @@ for i, old in ipairs(ask.jobs) do
     seen[id] = true
     if not in_the_way(id, facts, not is_final(job[STATE]), known) then
         job[REF] = redis.call('INCR', key('serial'))
-        make(id, job, attached(2 * i), facts, unpack(old[5]))
+        make(id, job, attached(2 * i), facts)
+        for column, value in pairs(old[5]) do
+            note('HSET', key(column), id, value)
+        end
         if job[STATE] == PROCESSING then
             redis.call('SADD', key('holders'), job[WORKER])
         end
