@@ -64,6 +64,7 @@ def test_pages_join_without_gap_or_overlap(rig: Rig, limit: int) -> None:
     before: str | None = None
     while page := rig.find(limit=limit, before=before):
         assert len(page) <= limit
+        assert not set(page) & set(seen)
         seen += page
         before = page[-1]
     assert seen == made[::-1]
@@ -89,6 +90,7 @@ def test_forth_in_time_the_oldest_come_first(rig: Rig) -> None:
     seen: list[str] = []
     after = ""
     while page := rig.find(limit=3, after=after):
+        assert not set(page) & set(seen)
         seen += page
         after = page[-1]
     assert seen == made
