@@ -114,7 +114,7 @@ def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
         record.meta,
         list_of(record.parents) or None,
     )
-    asked, erred = record.cancelling is not None, record.error is not None
+    asked, erred = record.cancelling is not None, record.error is not None or record.result is not None
     head = _HEAD.pack(
         CODES[record.state],
         _ASKED * asked | _ERRED * erred,

@@ -18,7 +18,7 @@ local ending = {}
 -- Where the job goes, and its error: nil leaves the one it has, false takes it away.
 
 function ending.completed(id, job, outcome)
-    if outcome.result then
+    if outcome.result and outcome.result ~= 'null' then
         note('HSET', RESULTS, id, outcome.result)
     else
         note('HDEL', RESULTS, id)
@@ -81,8 +81,8 @@ end
 
 -- Settle a claim that is held.
 local function conclude(id, job, verdict, outcome)
-    for column, value in pairs(outcome.words or {}) do
-        note('HSET', key(column), id, value)
+    if outcome.words then
+        say(id, job, outcome.words)
     end
     if outcome.entry then
         note('HSET', HISTORIES, id, blame(id, job, outcome.entry))

@@ -1,9 +1,9 @@
 -- uses: moves
 -- New records. `packed` is what the client packed of the facts that never change; the rest says what the indexes hold.
 
--- The id that stands in the way of a job: its own, or that of the unfinished job that has its key.
-local function in_the_way(id, facts, live, known)
-    if known then
+-- The id that stands in the way of a job: its own, or that of the unfinished job that has its key. It was looked for.
+local function in_the_way(id, facts, live)
+    if jobs[id] then
         return id
     end
     return live and facts.key and redis.call('HGET', key('keys'), facts.key)

@@ -68,6 +68,14 @@ local function enter(id, job, tags)
     end
 end
 
+-- What an attempt said, by column.
+local function say(id, job, words)
+    for column, value in pairs(words) do
+        note('HSET', key(column), id, value)
+    end
+    mark(job, SAVED, has(job, SAVED) or words.checkpoint)
+end
+
 -- To another state, and written.
 local function move(id, job, state)
     leave(id, job)

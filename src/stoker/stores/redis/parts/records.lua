@@ -15,6 +15,9 @@ end
 
 -- One column's values of these fields; false where there is none.
 local function fetch(column, fields)
+    if #fields <= MOST then
+        return #fields > 0 and redis.call('HMGET', column, unpack(fields)) or {}
+    end
     local values = {}
     each_page(fields, MOST, function(...)
         for _, value in ipairs(redis.call('HMGET', column, ...)) do

@@ -5,8 +5,8 @@ local STATE, FLAGS, PRIORITY, FENCE, ATTEMPT, CRASHES, MAX_ATTEMPTS, MAX_CRASHES
 local REF, KEEP_FOR, RUN_AT, CREATED, UPDATED, STARTED, FINISHED, WORKER, LINE = 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FORM = '>BBi2I4i4i4i4i4i8i8i8i8i8i8i8s'
 
--- What a script must know of the other facts without reading them.
-local KEYED, TAGGED, OWNED, ASKED, ERRED = 1, 2, 4, 8, 16
+-- What a script must know of the other columns without reading them. `ERRED`: it has an error, or a result of before.
+local KEYED, TAGGED, OWNED, ASKED, ERRED, SAVED = 1, 2, 4, 8, 16, 32
 
 local function has(job, flag)
     return bit.band(job[FLAGS], flag) ~= 0

@@ -3,13 +3,23 @@
 -- job's id, stand, facts and checkpoint, one after the other.
 local PROMOTED = 1000 -- due jobs that one exchange queues, so that a million due at once do not stop the server
 
--- The most frequent end of all.
+-- The most frequent end of all: what `conclude` would do, without asking for what is not there. A result `null` is no
+-- result, so it is not kept.
 local function complete(id, job, result)
-    if has(job, ERRED) or has(job, ASKED) then
+    if has(job, KEYED + ASKED + ERRED) then
         return conclude(id, job, 'completed', {result = result})
     end
-    move(id, job, COMPLETED)
-    note('HSET', RESULTS, id, result)
+    local number = number_of(job[REF])
+    note('HDEL', key('held', job[WORKER]), number)
+    note('ZREM', key('live'), id)
+    note('ZADD', key('ended'), exact(now + job[KEEP_FOR]), number .. id)
+    count(job, -1)
+    job[STATE], job[UPDATED], job[FINISHED] = COMPLETED, now, now
+    count(job, 1)
+    changed[id] = true
+    if result ~= 'null' then
+        note('HSET', RESULTS, id, result)
+    end
 end
 
 -- `outcomes`: ref, fence and result, one after the other; `others`: by their number, what is more than a result.
@@ -117,8 +127,25 @@ local function is_before(one, other)
     return c < z
 end
 
--- The first jobs of these lines, in the order of all of them together; their tickets are taken.
+-- The first jobs of a line; their tickets are taken.
+local function draw_first(line, room)
+    local name = key('ready', line)
+    local members = redis.call('ZRANGE', name, 0, room - 1)
+    if #members > 0 then
+        redis.call('ZREMRANGEBYRANK', name, 0, #members - 1)
+        thinned[line] = true
+    end
+    for i, member in ipairs(members) do
+        members[i] = id_in(member, 18)
+    end
+    return members
+end
+
+-- The same of several lines, in the order of all of them together, and only what is wanted.
 local function draw(lines, wanted, room)
+    if #lines == 1 and not wanted then
+        return draw_first(lines[1], room)
+    end
     local readers = {}
     for _, line in ipairs(lines) do
         local one = reader(line, wanted, math.ceil(room / #lines))
@@ -163,7 +190,7 @@ local function claim(worker, lines, wanted, room)
     local claimed = 0
     local ids = draw(lines, wanted, room)
     load(ids)
-    local facts, checkpoints = fetch(FACTS, ids), fetch(CHECKPOINTS, ids)
+    local facts = fetch(FACTS, ids)
     for i, id in ipairs(ids) do
         local job = jobs[id]
         if job and job[STATE] == QUEUED then -- else it is the ticket of a job that is gone
@@ -178,7 +205,8 @@ local function claim(worker, lines, wanted, room)
             local text = written(job)
             changed[id] = text
             local last = #claims
-            claims[last + 1], claims[last + 2], claims[last + 3], claims[last + 4] = id, text, facts[i], checkpoints[i]
+            claims[last + 1], claims[last + 2], claims[last + 3], claims[last + 4] = id, text, facts[i],
+                has(job, SAVED) and redis.call('HGET', CHECKPOINTS, id)
             claimed = claimed + 1
         end
     end

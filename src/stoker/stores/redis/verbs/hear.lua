@@ -5,9 +5,7 @@ local function report(id, fence, words)
     if job and job[STATE] == PROCESSING and job[FENCE] == fence then
         job[UPDATED] = now
         changed[id] = true
-        for column, value in pairs(words) do
-            note('HSET', key(column), id, value)
-        end
+        say(id, job, words)
     end
 end
 

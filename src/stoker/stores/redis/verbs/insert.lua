@@ -7,16 +7,7 @@ local ids = {}
 for i, new in ipairs(jobs) do
     ids[i] = new[1]
 end
-local known = {}
-local at = 0
-each_page(ids, MOST, function(...)
-    for _, score in ipairs(redis.call('ZMSCORE', key('ids'), ...)) do
-        at = at + 1
-        if score then
-            known[ids[at]] = true
-        end
-    end
-end)
+load(ids)
 
 local last = redis.call('INCRBY', key('serial'), #jobs)
 local others = {}
@@ -24,7 +15,7 @@ local made = false
 for i, new in ipairs(jobs) do
     local id, line, priority, delay, run_at, max_attempts, max_crashes, keep_for, waits = unpack(new, 1, 9)
     local facts = {owner = new[10], key = new[11], tags = new[12]}
-    local other = in_the_way(id, facts, true, known[id])
+    local other = in_the_way(id, facts, true)
     if other then
         others[#others + 1] = i - 1
         others[#others + 1] = other
@@ -35,7 +26,6 @@ for i, new in ipairs(jobs) do
             state, 0, priority, 0, 0, 0, max_attempts, max_crashes,
             last - #jobs + i, keep_for, run_at, now, now, 0, 0, '', line,
         }, attached(i), facts)
-        known[id] = true
         made = true
     end
 end
