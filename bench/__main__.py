@@ -1,6 +1,6 @@
 """`python -m bench [STORE …] [SECTION …]`: measures, prints, and writes `bench/results/STORE.json` and `.md`.
 
-Stores: sqlite, postgres, redis; without a name, all. Sections: drain, enqueue, latency, memory, idle, scale, and for
+Stores: sqlite, postgres, redis; without a name, all whose servers are installed. Sections: drain, enqueue, latency, memory, idle, scale, and for
 postgres open_transaction; without a name, all that the store has.
 
 BENCH_ROUNDS    rounds of which the medians are taken (3)
@@ -12,6 +12,8 @@ BENCH_TMP       where SQLite's files are
 import sys
 import time
 from importlib import import_module
+
+from servers.process import ServerMissing
 
 from bench.results import Results, table
 
@@ -40,9 +42,14 @@ def main() -> None:
     known = {"drain", "enqueue", "latency", "memory", "idle", "scale", "open_transaction", *STORES}
     if unknown := [word for word in words if word not in known]:
         raise SystemExit(f"{', '.join(unknown)}: no store and no section\n\n{__doc__}")
-    stores = [word for word in words if word in STORES] or list(STORES)
-    for store in stores:
-        measure(store, [word for word in words if word not in STORES])
+    stores = [word for word in words if word in STORES]
+    for store in stores or STORES:
+        try:
+            measure(store, [word for word in words if word not in STORES])
+        except ServerMissing as error:
+            if store in stores:
+                raise SystemExit(str(error)) from None
+            print(f"{store} is left out. {error}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

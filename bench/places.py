@@ -78,18 +78,30 @@ class RedisPlaces:
 
     @property
     def version(self) -> str:
-        return self.info("server", "redis_version")
+        return self._info("server", "redis_version")
 
     @contextmanager
     def empty(self) -> Iterator[Place]:
         """Everything is deleted before and after."""
+        with self.several(1) as [place]:
+            yield place
+
+    @contextmanager
+    def several(self, number: int) -> Iterator[list[Place]]:
+        """As many empty places at once: the server's databases."""
         self._server.cli("FLUSHALL", "SYNC")
+        server = self._server.url.rpartition("/")[0]
         try:
-            yield {"BENCH_URL": self._server.url, "BENCH_SERVER": str(self._server.pid)}
+            yield [{"BENCH_URL": f"{server}/{n}", "BENCH_SERVER": str(self._server.pid)} for n in range(number)]
         finally:
             self._server.cli("FLUSHALL", "SYNC")
 
-    def info(self, section: str, name: str) -> str:
+    @property
+    def memory_mb(self) -> float:
+        """What the server uses for its data."""
+        return int(self._info("memory", "used_memory")) / 2**20
+
+    def _info(self, section: str, name: str) -> str:
         lines = (line.partition(":") for line in self._server.cli("INFO", section).splitlines())
         return next(value for key, _, value in lines if key == name)
 

@@ -30,7 +30,8 @@ Facts = dict[str, Any]
 class Raw:
     """A store and what executes one of its statements."""
 
-    def __init__(self, store: Store, execute: Callable[[Statement], Reply]) -> None:
+    def __init__(self, client: str, store: Store, execute: Callable[[Statement], Reply]) -> None:
+        self._client = client
         self._store = store
         self._execute = execute
         self._ids = IdSource()
@@ -65,6 +66,8 @@ class Raw:
             "server_us": (server_seconds() - server) / jobs * 1e6,
             "client_us": (time.process_time() - client) / jobs * 1e6,
             "batch": BATCH,
+            "client": self._client,
+            "keeps": "the whole record",
         }
 
     def enqueue_one(self, jobs: int) -> Facts:

@@ -16,13 +16,13 @@ from bench.rival import Rival
 from bench.store import Store, machine
 
 RIVALS = (
-    Rival("taskiq, list", "taskiq", 20_000, "list", together=True),
-    Rival("taskiq, stream", "taskiq", 20_000, "stream", together=True),
-    Rival("taskiq, stream and results", "taskiq", 10_000, "stream, results", enqueues=False),
+    Rival("taskiq, list", "taskiq", 10_000, "list", together=True),
+    Rival("taskiq, stream", "taskiq", 10_000, "stream", together=True),
+    Rival("taskiq, stream and results", "taskiq", 5_000, "stream, results", enqueues=False),
     Rival("Dramatiq", "dramatiq", 10_000),
     Rival("Celery", "celery", 5_000),
 )
-DURABILITY = "no persistence, but where it says everysec: appendonly yes, appendfsync everysec"
+DURABILITY = "no persistence (everysec: appendonly yes, appendfsync everysec)"
 EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}
 BACKGROUNDS = {
     "empty": ("queued", 0),
@@ -57,15 +57,17 @@ class OnRedis:
 
     def scale(self) -> dict[str, Facts]:
         """The same drain on an empty server and beside many queued, scheduled and finished jobs, all in its memory."""
-        found: dict[str, Facts] = {}
-        for name, (state, count) in BACKGROUNDS.items():
-            with self._places.empty() as place:
+        taken: dict[str, float] = {}
+        sides: dict[str, Measure] = {}
+        with self._places.several(len(BACKGROUNDS)) as several:
+            for place, (name, (state, count)) in zip(several, BACKGROUNDS.items(), strict=True):
+                before = self._places.memory_mb
                 if count:
                     run("scale", place, "plant", state, jobs(count))
-                planted = int(self._places.info("memory", "used_memory"))
-                found |= rounds({name: partial(run, "scale", place, "drain", jobs(50_000))})
-                found[name]["planted_mb"] = planted / 2**20
-        return found
+                taken[name] = self._places.memory_mb - before
+                sides[name] = partial(run, "scale", place, "drain", jobs(50_000))
+            found = rounds(sides)
+        return {name: {**facts, "memory_mb": taken[name]} for name, facts in found.items()}
 
 
 def _everysec(sides: dict[str, Measure]) -> dict[str, Measure]:

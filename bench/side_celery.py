@@ -47,7 +47,7 @@ OPTIONS = ["--pool", "solo", "--loglevel", "ERROR", "--without-gossip", "--witho
 
 side = Side(
     worker=["celery", "-A", "bench.side_celery", "worker", *OPTIONS],
-    facts={"concurrency": "1, pool solo", "batch": "prefetch 128"},
+    facts={"concurrency": "the pool solo", "batch": "prefetch 128", "keeps": "nothing"},
     enqueue=enqueue,
     probe=ask,
     left=left,

@@ -41,7 +41,7 @@ async def left() -> int:
 
 side = Side(
     worker=["dramatiq", "bench.side_dramatiq", "--processes", "1"],
-    facts={"concurrency": "8 threads", "batch": "prefetch 16"},
+    facts={"concurrency": "8 threads", "batch": "prefetch 16", "keeps": "nothing"},
     enqueue=enqueue,
     probe=ask,
     left=left,

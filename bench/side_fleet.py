@@ -11,7 +11,7 @@ from servers.process import bound
 from bench.processor import seconds_of
 from bench.server_writes import writes
 from bench.side import Facts, Side, fill, main, server_seconds, started
-from bench.side_stoker import SETTINGS, app, noop, serve
+from bench.side_stoker import app, noop, serve
 from bench.tally import Tally
 from stoker.member import SWITCH_INTERVAL, run_loop
 
@@ -34,7 +34,7 @@ async def left() -> int:
 
 side = Side(
     worker=["bench.side_fleet", "serve"],
-    facts=SETTINGS,
+    facts={"concurrency": "50 at once", "batch": "up to 500", "keeps": "the whole record"},
     enqueue=lambda number: noop.aenqueue(number, "text"),
     probe=probe.aenqueue,
     left=left,

@@ -66,7 +66,7 @@ async def serve() -> None:
 
 side = Side(
     worker=["bench.side_pgqueuer", "serve"],
-    facts={"concurrency": "no limit", "batch": BATCH, "client": "asyncpg"},
+    facts={"concurrency": "no limit at once", "batch": BATCH, "client": "asyncpg", "keeps": "a line in a log"},
     enqueue=enqueue,
     probe=lambda: queries.enqueue("probe", None),
     left=left,

@@ -45,7 +45,7 @@ async def serve() -> None:
 
 side = Side(
     worker=["bench.side_procrastinate", "serve"],
-    facts={"concurrency": CONCURRENCY, "batch": 1, "client": "psycopg"},
+    facts={"concurrency": f"{CONCURRENCY} at once", "batch": 1, "client": "psycopg", "keeps": "the job, its events"},
     enqueue=lambda number: noop.defer_async(number=number, text="text"),
     probe=lambda: probe.defer_async(),
     left=left,

@@ -17,4 +17,4 @@ def execute(statement: Statement) -> Reply:
 
 
 if __name__ == "__main__":
-    main(Raw(PostgresStore(), execute))
+    main(Raw("psycopg", PostgresStore(), execute))

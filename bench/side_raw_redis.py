@@ -22,4 +22,4 @@ def execute(statement: Statement) -> Reply:
 
 
 if __name__ == "__main__":
-    main(Raw(RedisStore(), execute))
+    main(Raw("redis-py", RedisStore(), execute))

@@ -14,6 +14,7 @@ from bench.tally import Tally
 URL, VARIANT = os.environ["BENCH_URL"], os.environ["BENCH_VARIANT"]
 QUEUE = "taskiq"
 DAY = 86_400
+KEEPS = {"list": "nothing, takes at most once", "stream": "nothing", "stream, results": "the result"}
 
 broker = ListQueueBroker(URL) if VARIANT == "list" else RedisStreamBroker(URL, consumer_id="0")
 if VARIANT == "stream, results":
@@ -42,7 +43,7 @@ async def left() -> int:
 
 side = Side(
     worker=["taskiq", "worker", "bench.side_taskiq:broker", "--workers", "1", "--log-level", "WARNING"],
-    facts={"concurrency": 100, "variant": VARIANT, "batch": 1 if VARIANT == "list" else "up to 100"},
+    facts={"concurrency": "100 at once", "batch": 1 if VARIANT == "list" else 100, "keeps": KEEPS[VARIANT]},
     enqueue=lambda number: noop.kiq(number, "text"),
     probe=lambda: probe.kiq(),
     left=left,

@@ -22,7 +22,7 @@ from bench.store import Store, machine
 from bench.tally import Tally
 
 SYNCHRONOUS = ("full", "normal")
-SETTINGS = "one worker process, no-op async task with an int and a str, records and fences kept"
+SETTINGS = "no-op async task with an int and a str, records and fences kept"
 
 
 def alone(side: str, synchronous: str, verb: str, *arguments: Any) -> Facts:

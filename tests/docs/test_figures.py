@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -30,3 +33,58 @@ def test_no_figure_stands_elsewhere(page):
         text = before + rest.partition("<!-- /figures -->")[2]
     if "decisions" not in page.parts:
         assert "jobs/s" not in text
+
+
+# --- stores on servers, by results made up ----------------------------------------------------------------------------
+
+MACHINE = {"python": "3.13", "cores": 2, "rounds": 3, "settings": "no-op", "packages": {"peer": "1.0"}}
+DRAIN = {"jobs": 100, "client_us": 6.4, "server_us": 9.6, "keeps": "all"}
+ON_A_SERVER = {
+    "drain": {
+        "stoker, 1 process": {"per_second": 60_001.0, **DRAIN},
+        "stoker, 2 processes": {"per_second": 90_002.0, **DRAIN},
+        "Peer": {"left_out": "it does not start"},
+    },
+    "enqueue": {"stoker, bulk": {"per_second": 70_003.0}},
+    "latency": {"stoker": {"p50_ms": 1.04, "p99_ms": 2.05}, "Peer": {"left_out": "it does not start"}},
+    "open_transaction": {
+        "none": {"per_second": 60_004.0, "jobs": 100_000},
+        "held open": {"per_second": 54_005.0, "ratio": 0.9},
+    },
+    "scale": {"5M finished": {"per_second": 60_006.0}},
+}
+
+
+@pytest.fixture
+def figures():
+    return runpy.run_path(str(SCRIPT))
+
+
+@pytest.fixture
+def stores(figures, tmp_path) -> dict[str, Any]:
+    (tmp_path / "postgres.json").write_text(
+        json.dumps({"machine": {**MACHINE, "postgresql": "17.1", "durability": "fsync on"}, **ON_A_SERVER})
+    )
+    return {**figures["read"](), **figures["read"](tmp_path)}
+
+
+def test_each_store_with_results_is_a_column_in_short(figures, stores):
+    text = "\n".join(figures["short"](stores))
+    assert "| SQLite, `full` | SQLite, `normal` | PostgreSQL |" in text
+    assert "PostgreSQL 17.1" in text
+    for number in ("60,001", "90,002", "70,003", "1.0 / 2.0"):
+        assert number in text
+
+
+def test_each_store_with_results_has_a_block_of_its_own(figures, stores):
+    text = "\n".join(figures["full"](stores))
+    assert "## PostgreSQL" in text
+    assert "## Redis" not in text
+    for number in ("peer 1.0", "60,004", "54,005", "0.90", "60,006"):
+        assert number in text
+
+
+def test_a_peer_that_did_not_run_is_named_with_the_reason(figures, stores):
+    lines = figures["full"](stores)
+    assert lines.count("- Peer was left out: it does not start") == 1
+    assert not any("| Peer" in line for line in lines)
