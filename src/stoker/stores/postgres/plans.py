@@ -216,23 +216,23 @@ class PostgresStore:
         condition, params = self._eligible(which, change)
         chosen = self._sql["chosen"].format(condition=condition)
         reply = yield Statement(chosen, {**params, "limit": limit})
-        refs = reply.rows[0][0]
-        if not refs:
+        ids, refs = reply.rows[0]
+        if not ids:
             return 0
         now = self._now()
         match change.action:
             case Action.CANCEL:
-                yield self._ask("cancel", refs=refs, now=now, reason=change.reason)
+                yield self._ask("cancel", ids=ids, now=now, reason=change.reason)
             case Action.RETRY:
-                reply = yield self._ask("retry", refs=refs, now=now)
+                reply = yield self._ask("retry", ids=ids, now=now)
                 return int(reply.rows[0][0])
             case Action.REQUEUE:
                 yield self._ask("requeue", refs=refs, now=now)
             case Action.PRIORITISE:
-                yield self._ask("prioritise", refs=refs, now=now, priority=change.priority)
+                yield self._ask("prioritise", ids=ids, now=now, priority=change.priority)
             case Action.DELETE:
-                yield self._ask("delete", refs=refs)
-        return len(refs)
+                yield self._ask("delete", ids=ids)
+        return len(ids)
 
     @reading
     def eligible(self, which: Filter, change: Change) -> Steps[int]:

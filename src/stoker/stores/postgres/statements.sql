@@ -58,8 +58,8 @@ INSERT INTO "$schema".queues (name, paused) SELECT %(queue)s, %(paused)s FROM (S
 ON CONFLICT (left(name, 255), hashtextextended(name, 0)) DO UPDATE SET paused = excluded.paused
 
 -- name: chosen
-SELECT array_agg(ref) FROM (
-    SELECT ref FROM "$schema".jobs AS job WHERE {condition} ORDER BY ref LIMIT %(limit)s FOR UPDATE
+SELECT array_agg(id), array_agg(ref) FROM (
+    SELECT id, ref FROM "$schema".jobs AS job WHERE {condition} ORDER BY id LIMIT %(limit)s FOR UPDATE
 ) AS job
 
 -- name: cancel
@@ -71,10 +71,10 @@ SET cancelling = CASE WHEN state = $processing THEN coalesce(%(reason)s::text, '
     state = CASE WHEN state = $processing THEN state ELSE $cancelled END,
     updated_at = at
 FROM "$schema".present(%(now)s::bigint) AS at
-WHERE ref = ANY (%(refs)s::bigint[])
+WHERE id = ANY (%(ids)s::text[])
 
 -- name: retry
-SELECT "$schema".retry(%(refs)s::bigint[], %(now)s::bigint)
+SELECT "$schema".retry(%(ids)s::text[], %(now)s::bigint)
 
 -- name: requeue
 SELECT queued, "$schema".wake(at)
@@ -82,10 +82,10 @@ FROM "$schema".present(%(now)s::bigint) AS at, "$schema".end_alike(%(refs)s::big
 
 -- name: prioritise
 UPDATE "$schema".jobs SET priority = %(priority)s::smallint, updated_at = "$schema".present(%(now)s::bigint)
-WHERE ref = ANY (%(refs)s::bigint[])
+WHERE id = ANY (%(ids)s::text[])
 
 -- name: delete
-DELETE FROM "$schema".jobs WHERE ref = ANY (%(refs)s::bigint[])
+DELETE FROM "$schema".jobs WHERE id = ANY (%(ids)s::text[])
 
 -- name: name_workers
 -- Names of workers that only restored records speak of.
@@ -116,6 +116,9 @@ SELECT {total} FROM "$schema".jobs AS job WHERE {condition}
 
 -- name: census
 -- Each state by the index that holds only its jobs.
+WITH running AS MATERIALIZED (
+    SELECT worker, count(*) AS total FROM "$schema".jobs WHERE state = $processing GROUP BY worker
+)
 SELECT at,
     (SELECT json_agg(json_build_array(name, paused))::text FROM "$schema".queues),
     (SELECT json_agg(json_build_array(queue, state, total, due))::text FROM (
@@ -130,6 +133,6 @@ SELECT at,
     ) AS counted),
     (SELECT json_agg(json_build_array(
         id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
-        (SELECT count(*) FROM "$schema".jobs WHERE worker = known.ref AND state = $processing)
+        coalesce((SELECT total FROM running WHERE worker = known.ref), 0)
     ) ORDER BY started_at, id)::text FROM "$schema".workers AS known WHERE NOT gone)
 FROM "$schema".present(%(now)s::bigint) AS at

@@ -3,7 +3,7 @@
 -- is empty now and full in a minute), and never of scans and joins that read whole tables.
 --
 -- Whoever changes many jobs locks them in the order of their refs.
--- `state + 0 = …` asks for a state without offering the index of all jobs in that state.
+-- A row that is locked stays where it is (`ctid`) until the transaction changes it, so it is found again at no cost.
 
 CREATE FUNCTION "$schema".present(given bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $body$
     SELECT coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
@@ -91,16 +91,16 @@ $body$;
 
 -- Record outcomes of any kind; gives the refs of those whose claims are not held, in order. `next` is where an
 -- outcome leads; the rest follows from it.
-CREATE FUNCTION "$schema".settle(outcomes json, at bigint, capped boolean DEFAULT true) RETURNS bigint[] LANGUAGE plpgsql
+CREATE FUNCTION "$schema".settle(
+    outcomes json, at bigint, capped boolean DEFAULT true, OUT refused bigint[], OUT queued bigint, OUT failed bigint
+) LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $body$
-DECLARE
-    refused bigint[];
 BEGIN
     PERFORM FROM jobs
-    WHERE ref = ANY (ARRAY(SELECT o.ref FROM json_to_recordset(outcomes) AS o (ref bigint)))
+    WHERE ref = ANY (ARRAY(SELECT o.ref FROM json_to_recordset(outcomes) AS o (ref bigint))) AND state = $processing
     ORDER BY ref FOR NO KEY UPDATE;
     WITH said AS MATERIALIZED (
         SELECT * FROM ROWS FROM (json_to_recordset(outcomes) AS (
@@ -116,7 +116,7 @@ BEGIN
             'the process that ran this job died or lost its lease, '
                 || CASE WHEN job.crashes = 0 THEN 'once' ELSE job.crashes + 1 || ' times' END AS crash
         FROM said CROSS JOIN LATERAL (
-            SELECT * FROM jobs WHERE jobs.ref = said.ref AND fence = said.fence AND state + 0 = $processing
+            SELECT * FROM jobs WHERE jobs.ref = said.ref AND fence = said.fence AND state = $processing
         ) AS job
         ORDER BY job.ref, said.place
     ), led AS (
@@ -162,11 +162,13 @@ BEGIN
             finished_at = CASE WHEN o.finished THEN at ELSE finished_at END,
             expires_at = CASE WHEN o.finished THEN at + keep_for ELSE expires_at END,
             updated_at = at
-        FROM followed AS o WHERE jobs.ref = o.ref
-        RETURNING o.place
+        FROM followed AS o WHERE jobs.ref = o.ref AND jobs.state = $processing
+        RETURNING o.place, o.next
     )
-    SELECT array_agg(ref ORDER BY place) INTO refused FROM said WHERE place NOT IN (SELECT place FROM changed);
-    RETURN refused;
+    SELECT
+        (SELECT array_agg(ref ORDER BY place) FROM said WHERE place NOT IN (SELECT place FROM changed)),
+        count(*) FILTER (WHERE next = $queued), count(*) FILTER (WHERE next = $failed)
+    INTO refused, queued, failed FROM changed;
 END
 $body$;
 
@@ -196,13 +198,11 @@ DECLARE
 BEGIN
     SELECT json_agg(json_build_object('ref', held.ref, 'fence', held.fence, 'verdict', verdict)) INTO outcomes
     FROM (
-        SELECT ref, fence FROM jobs WHERE ref = ANY (refs) AND state + 0 = $processing ORDER BY ref FOR NO KEY UPDATE
+        SELECT ref, fence FROM jobs WHERE ref = ANY (refs) AND state = $processing ORDER BY ref FOR NO KEY UPDATE
     ) AS held;
     IF outcomes IS NOT NULL THEN
-        PERFORM settle(outcomes, at, capped);
+        SELECT s.queued, s.failed INTO queued, failed FROM settle(outcomes, at, capped) AS s;
     END IF;
-    SELECT count(*) FILTER (WHERE state = $queued), count(*) FILTER (WHERE state = $failed) INTO queued, failed
-    FROM jobs WHERE ref = ANY (refs);
 END
 $body$;
 
@@ -214,8 +214,8 @@ DECLARE
 BEGIN
     SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
     IF due <= at THEN
-        UPDATE jobs SET state = $queued, updated_at = at WHERE ref = ANY (ARRAY(
-            SELECT ref FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
+        UPDATE jobs SET state = $queued, updated_at = at WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
             FOR NO KEY UPDATE SKIP LOCKED
         ));
         SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
@@ -231,11 +231,11 @@ CREATE FUNCTION "$schema".take(
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
-    chosen bigint[];
+    chosen tid[];
 BEGIN
     IF tags_wanted IS NULL THEN
         chosen := ARRAY(
-            SELECT ref FROM jobs
+            SELECT ctid FROM jobs
             WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
             AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
             AND queue = wanted AND task = ANY (tasks)
@@ -244,7 +244,7 @@ BEGIN
         );
     ELSE
         chosen := ARRAY(
-            SELECT ref FROM jobs
+            SELECT ctid FROM jobs
             WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
             AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
             AND queue = wanted AND task = ANY (tasks)
@@ -263,14 +263,16 @@ BEGIN
     WITH moved AS (
         UPDATE jobs
         SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = holder, started_at = at, updated_at = at
-        WHERE ref = ANY (chosen)
+        WHERE ctid = ANY (chosen)
         RETURNING *
     )
-    SELECT string_agg(json_build_array(
-        ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
-    )::text, ',' ORDER BY - priority, run_at, ref) INTO taken
-    FROM moved;
-    SELECT - priority, run_at, ref INTO floor_rank, floor_run_at, floor_ref FROM jobs WHERE ref = chosen[number];
+    SELECT
+        string_agg(json_build_array(
+            ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
+        )::text, ','),
+        (array_agg(- priority))[number], (array_agg(run_at))[number], (array_agg(ref))[number]
+    INTO taken, floor_rank, floor_run_at, floor_ref
+    FROM (SELECT * FROM moved ORDER BY - priority, run_at, ref) AS ordered;
 END
 $body$;
 
@@ -310,7 +312,7 @@ BEGIN
                 state = $completed, result = done.result, error = NULL, cancelling = NULL,
                 finished_at = at, updated_at = at, expires_at = at + keep_for
             FROM unnest(done_refs, done_fences, done_results) AS done (ref, fence, result)
-            WHERE jobs.ref = done.ref AND jobs.fence = done.fence AND jobs.state + 0 = $processing
+            WHERE jobs.ref = done.ref AND jobs.fence = done.fence AND jobs.state = $processing
             RETURNING done.ref
         )
         SELECT array_agg(ref) INTO settled FROM changed;
@@ -319,7 +321,7 @@ BEGIN
         END IF;
     END IF;
     IF outcomes IS NOT NULL THEN
-        refused := refused || settle(outcomes, at);
+        refused := refused || (SELECT s.refused FROM settle(outcomes, at) AS s);
     END IF;
     SELECT ref, asleep INTO holder, slept FROM workers
     WHERE left(id, 255) = left(worker_id, 255) AND id = worker_id AND NOT gone AND NOT lapsed AND lease_until > at;
@@ -432,7 +434,7 @@ BEGIN
         UPDATE jobs SET
             progress = coalesce(one.progress, progress), message = coalesce(one.message, message),
             checkpoint = coalesce(one.checkpoint, checkpoint), updated_at = at
-        WHERE ref = one.ref AND fence = one.fence AND state + 0 = $processing;
+        WHERE ref = one.ref AND fence = one.fence AND state = $processing;
     END LOOP;
     IF lease IS NOT NULL THEN
         UPDATE workers SET seen_at = at, lease_until = at + lease
@@ -479,7 +481,7 @@ BEGIN
     failed := 0;
     IF lost IS NOT NULL THEN
         lost := ARRAY(
-            SELECT ref FROM jobs WHERE ref = ANY (lost) AND state + 0 = $processing
+            SELECT ref FROM jobs WHERE ref = ANY (lost) AND state = $processing
             AND (worker IS NULL OR worker <> ALL (ARRAY(SELECT ref FROM workers WHERE NOT gone AND NOT lapsed)))
             ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
         );
@@ -500,8 +502,8 @@ DECLARE
     at bigint := present(instant);
     deleted bigint;
 BEGIN
-    DELETE FROM jobs WHERE ref = ANY (ARRAY(
-        SELECT ref FROM jobs WHERE expires_at <= at ORDER BY expires_at, ref LIMIT most FOR UPDATE SKIP LOCKED
+    DELETE FROM jobs WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM jobs WHERE expires_at <= at ORDER BY expires_at, ref LIMIT most FOR UPDATE SKIP LOCKED
     ));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     DELETE FROM workers WHERE gone AND seen_at <= at - remembered;
@@ -510,23 +512,23 @@ END
 $body$;
 
 -- Queue failed and cancelled jobs again; of jobs with one key the first gets it. Gives how many were queued.
-CREATE FUNCTION "$schema".retry(refs bigint[], instant bigint) RETURNS bigint LANGUAGE plpgsql
+CREATE FUNCTION "$schema".retry(ids text[], instant bigint) RETURNS bigint LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $body$
 DECLARE
     at bigint := present(instant);
-    one bigint;
+    one text;
     queued bigint := 0;
 BEGIN
     PERFORM wake(at);
-    FOREACH one IN ARRAY refs LOOP
+    FOREACH one IN ARRAY ids LOOP
         BEGIN
             UPDATE jobs SET
                 state = $queued, run_at = at, updated_at = at, finished_at = NULL, expires_at = NULL,
                 max_attempts = greatest(max_attempts, attempt - crashes + 1),
                 max_crashes = greatest(max_crashes, crashes + 1)
-            WHERE ref = one AND state + 0 IN ($failed, $cancelled);
+            WHERE id = one AND state IN ($failed, $cancelled);
             queued := queued + 1;
         EXCEPTION WHEN unique_violation THEN
             CONTINUE;
