@@ -221,7 +221,11 @@ class WorkerLoop:
         self._woken.set()
 
     def _beat(self) -> None:
+        """A sign of life; and a look at the lease, for the keeper may be waiting for a store that never answers."""
         self._keeper.beat()
+        worker = self._keeper.worker
+        if worker is not None and not self._keeper.holds(worker) and self._keeper.lose(worker):
+            self.lease_lost(worker)
         self._beating = self._loop.call_later(BEAT, self._beat)
 
     def _route(self) -> Routing:
