@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import ssl
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from stoker.clock import Clock
 from stoker.connect.address import options_of, seconds, shown
 from stoker.connect.connection import Connection
-from stoker.drivers.redis import Address, Kind, Node, RedisDriver
+from stoker.drivers.redis import Address, Kind, Node, RedisDriver, Tls
 from stoker.errors import ConfigError
 from stoker.stores.redis import RedisStore
 
 _PORTS: Final = {Kind.SINGLE: 6379, Kind.CLUSTER: 6379, Kind.SENTINEL: 26379}
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_FILES: Final[tuple[str, ...]] = ("tls_ca", "tls_cert", "tls_key")
+_FILES: Final = ("tls_ca", "tls_cert", "tls_key")
 
 
 def understand(url: str, clock: Clock | None) -> Connection:
@@ -32,7 +31,7 @@ def understand(url: str, clock: Clock | None) -> Connection:
             **dict.fromkeys(_FILES, str),
         },
     )
-    files = {name: options.pop(name) for name in _FILES if name in options}
+    files: dict[str, str] = {name: options.pop(name) for name in _FILES if name in options}
     prefix: str = options.pop("prefix", "stoker")
     address = _address(url, files, options.pop("timeout", 5.0))
     return Connection(RedisStore(clock, prefix=prefix), RedisDriver(address, prefix=prefix, **options))
@@ -91,17 +90,11 @@ def _database(url: str, path: list[str]) -> int:
     return int(path[0])
 
 
-def _tls(files: dict[str, str]) -> Callable[[], ssl.SSLContext]:
-    def make() -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=files.get("tls_ca"))
-            if "tls_cert" in files:
-                context.load_cert_chain(files["tls_cert"], files.get("tls_key"))
-        except OSError as error:
-            raise ConfigError(f"the TLS files {', '.join(files.values())} cannot be used: {error}") from error
-        return context
-
-    return make
+def _tls(files: dict[str, str]) -> Tls:
+    for path in files.values():
+        if not Path(path).is_file():
+            raise ConfigError(f"the TLS file {path} does not exist")
+    return Tls(files.get("tls_ca"), files.get("tls_cert"), files.get("tls_key"))
 
 
 def _prefix(value: str) -> str:

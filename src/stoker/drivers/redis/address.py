@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -32,6 +30,14 @@ class Node(NamedTuple):
         return f"{host}:{self.port}" if self.port else self.host
 
 
+class Tls(Struct, frozen=True):
+    """Files for an encrypted connection; None: what the system trusts, and no certificate of our own."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
 class Address(Struct, frozen=True, kw_only=True):
     """Everything that it takes to open a connection."""
 
@@ -42,16 +48,9 @@ class Address(Struct, frozen=True, kw_only=True):
     database: int = 0
     username: str | None = None
     password: str | None = None
-    tls: Callable[[], ssl.SSLContext] | None = None
+    tls: Tls | None = None
     timeout: float = 5.0
     """seconds to wait for a connection, or for a reply"""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """The arguments of AUTH; none: it is not needed."""
-        if self.password is None:
-            return ()
-        return (self.password,) if self.username is None else (self.username, self.password)
 
     def __repr__(self) -> str:
         return f"<Address {self}>"
@@ -65,7 +64,3 @@ class Address(Struct, frozen=True, kw_only=True):
             case Kind.SENTINEL:
                 return f"Redis {self.service!r} by the sentinels {nodes}"
         return f"Redis {nodes}" + (f", database {self.database}" if self.database else "")
-
-
-Reply = Any
-"""What a server answers: bytes, int, None, a list of these, or an error as a value."""

@@ -1,91 +1,84 @@
-"""Hears wake-ups on a connection of its own, and makes sure that it is not deaf."""
+"""Hears from the server that there may be work."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
-import hiredis
+from redis.client import PubSub
 
 from stoker import clock
-from stoker.drivers.aside import in_thread
 from stoker.drivers.driver import Hint
-from stoker.drivers.redis.locator import Locator
-from stoker.drivers.redis.wire import Wire, expect, packed
+from stoker.drivers.redis.server import Server
 
 _QUIET: Final = 10.0
-"""Seconds of silence after which the connection is tried."""
-_PAUSES: Final = (0.05, 2.0)
-"""Seconds between two tries to connect: the first pause, which doubles, and the longest."""
-
-_LOST: Final = (OSError, hiredis.ReplyError)
+"""Seconds without a word after which the server is asked whether it is still there."""
+_PAUSES: Final = (0.1, 2.0)
+"""Seconds before a new connection is tried, the first time and at most."""
 
 
 class Ear:
-    """Calls `hint` for every message on the channel, and after each new connection, before which any may be lost."""
+    """A thread that is subscribed to a channel, and calls `hint` on the loop at every word.
 
-    def __init__(self, locator: Locator, channel: str, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
-        self._locator = locator
+    It hints once for every new connection, before which any word may have been lost.
+    """
+
+    def __init__(self, server: Server, channel: str, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
+        self._server = server
         self._channel = channel
+        self._loop = loop
         self._hint = hint
         self._chance = clock.chance()
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._wire: Wire | None = None
-        self._stopped = False
-        self._task = loop.create_task(self._listen())
+        self._subscriber: PubSub | None = None
+        self._thread = threading.Thread(target=self._run, name="stoker-redis-ear", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Hear no more."""
+        self._stopped.set()
         with self._lock:
-            self._stopped = True
-        if not self._task.get_loop().is_closed():
-            self._task.cancel()
-        else:
-            self._hang_up()
+            connection: Any = self._subscriber.connection if self._subscriber is not None else None
+        if connection is not None:
+            with suppress(Exception):
+                connection.disconnect()  # wakes the thread, which may be reading
+        self._thread.join(self._server.address.timeout)
 
-    async def _listen(self) -> None:
+    def _run(self) -> None:
         pause = _PAUSES[0]
-        try:
-            while not self._stopped:
-                try:
-                    wire = await in_thread(self._connect)
-                    pause = _PAUSES[0]
-                    self._hint()
-                    await self._hear(wire)
-                except _LOST:
-                    self._locator.forget()
-                self._hang_up()
-                await asyncio.sleep(pause * (0.5 + self._chance.random()))
-                pause = min(_PAUSES[1], pause * 2)
-        finally:
-            self._hang_up()
-
-    async def _hear(self, wire: Wire) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
-                await wire.ahear(_QUIET)
-            except TimeoutError:
-                await wire.acall(packed("PING"), self._locator.address.timeout)
+                subscriber = self._server.subscriber()
+                with self._lock:
+                    self._subscriber = subscriber
+                try:
+                    subscriber.subscribe(self._channel)
+                    pause = _PAUSES[0]
+                    self._hear(subscriber)
+                finally:
+                    subscriber.close()
+            except Exception:  # noqa: BLE001 - a connection may raise anything that is closed while it is read from
+                self._stopped.wait(pause * (0.5 + self._chance.random()))
+                pause = min(_PAUSES[1], pause * 2)
+
+    def _hear(self, subscriber: PubSub) -> None:
+        """Until it breaks. The first word is the server's answer to the subscription."""
+        asked = False
+        while not self._stopped.is_set():
+            word = subscriber.get_message(timeout=_QUIET)
+            if word is not None:
+                asked = False
+                if word["type"] != "pong":
+                    self._tell()
+            elif asked:
+                raise ConnectionError("the server says nothing any more")
             else:
-                self._hint()
+                asked = True
+                subscriber.ping()
 
-    def _connect(self) -> Wire:
-        """In a thread: a wire that is subscribed. Nobody may be there any more who would close it."""
-        wire = self._locator.open()
-        try:
-            expect(wire, self._locator.address, "SUBSCRIBE", self._channel)
-        except BaseException:
-            wire.close()
-            raise
-        with self._lock:
-            if self._stopped:
-                wire.close()
-            self._wire = wire
-        return wire
-
-    def _hang_up(self) -> None:
-        with self._lock:
-            wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+    def _tell(self) -> None:
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self._hint)

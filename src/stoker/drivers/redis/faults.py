@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import hiredis
+from redis import exceptions as theirs
 
 from stoker.errors import ConfigError, StokerError, StoreBroken, StoreUnavailable
 
@@ -33,27 +33,50 @@ _CAUSES: Final[dict[str, tuple[type[StokerError], str]]] = {
 }
 
 
-def refusal(error: hiredis.ReplyError, place: str) -> StokerError:
-    """An error that the server answered with, as one of ours."""
-    text = str(error)
-    code = _CODE.search(text)
-    name = code[1] if code else ""
+_CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (theirs.NoPermissionError, "NOPERM"),
+    (theirs.OutOfMemoryError, "OOM"),
+    (theirs.ReadOnlyError, "READONLY"),
+    (theirs.BusyLoadingError, "LOADING"),
+    (theirs.MasterDownError, "MASTERDOWN"),
+    (theirs.ClusterDownError, "CLUSTERDOWN"),
+    (theirs.TryAgainError, "TRYAGAIN"),
+    (theirs.MovedError, "MOVED"),
+    (theirs.AskError, "ASK"),
+)
+"""Where redis-py has a class for a server's refusal, it takes the code away from the text."""
+
+
+def problem(error: Exception, place: str) -> StokerError:
+    """What redis-py raised, as one of ours: the server refused, or it could not be reached, or not be heard."""
+    text = str(error) or type(error).__name__
     made: StokerError
-    if name == "NOPERM" or "can't run this command" in text or "has no permissions" in text:
+    if isinstance(error, theirs.AuthenticationError | theirs.AuthenticationWrongNumberOfArgsError):
+        advice = _CAUSES["NOAUTH" if "required" in text.lower() else "WRONGPASS"][1]
+        made = ConfigError(f"{place}: {advice} ({text})")
+    elif (code := _code_of(error, text)) == "NOPERM" or "can't run this command" in text:
         made = ConfigError(f"{place}: {_denied(text)}")
-    elif "invalid password" in text or "invalid username-password" in text or "without any password configured" in text:
-        made = ConfigError(f"{place}: {_CAUSES['WRONGPASS'][1]} ({text})")
-    elif name in _CAUSES:
-        kind, advice = _CAUSES[name]
+    elif code in _CAUSES:
+        kind, advice = _CAUSES[code]
         made = kind(f"{place}: {advice} ({text})")
     elif "DB index" in text or "SELECT is not allowed" in text:
         made = ConfigError(f"{place}: it has no database of that number ({text})")
     elif "unknown command" in text.lower():
         made = ConfigError(f"{place}: Stoker needs Redis 6.2 or newer, or Valkey, with scripts ({text})")
-    else:
+    elif isinstance(error, theirs.ResponseError):
         made = StoreUnavailable(f"{place}: the server refused: {text}")
+    else:
+        made = StoreUnavailable(f"{place}: {text}; is the server running, and can it be reached from here?")
     made.__cause__ = error
     return made
+
+
+def _code_of(error: Exception, text: str) -> str:
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    found = _CODE.search(text)
+    return found[1] if found is not None else ""
 
 
 def _denied(text: str) -> str:
@@ -65,11 +88,3 @@ def _denied(text: str) -> str:
         f"this user may not run the command {command.upper()}; allow it: "
         f"ACL SETUSER NAME +{command.lower()} ~PATTERN &PATTERN ({text})"
     )
-
-
-def breakdown(error: BaseException, place: str) -> StoreUnavailable:
-    """A connection that could not be made, or that ended in the middle of a call."""
-    text = str(error) or type(error).__name__
-    made = StoreUnavailable(f"{place}: {text}; is the server running, and can it be reached from here?")
-    made.__cause__ = error
-    return made

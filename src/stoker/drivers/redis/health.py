@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-import hiredis
+from redis.exceptions import ResponseError
 
 from stoker.drivers.driver import Finding
 from stoker.drivers.redis.address import Kind
-from stoker.drivers.redis.faults import breakdown, refusal
-from stoker.drivers.redis.locator import Locator
-from stoker.drivers.redis.wire import Wire, expect
+from stoker.drivers.redis.faults import problem
+from stoker.drivers.redis.server import BROKEN, Server
 
 _LEAST_VERSION: Final = (6, 2)
 _CROWDED: Final = 0.9
 """Share of maxmemory from which on it is worth a word."""
-_REFUSED: Final = (OSError, hiredis.ReplyError)
 
 
-def facts_of(info: bytes) -> Mapping[str, str]:
-    """What INFO answers, by name."""
-    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
-    return {name: value for name, colon, value in lines if colon}
-
-
-def objection(info: bytes, *, allow_eviction: bool) -> str | None:
-    """Why no job should be written to this server."""
-    facts = facts_of(info)
+def objection(server: Server, *, allow_eviction: bool) -> str | None:
+    """Why no job should be written to this server; None also where it may not be asked."""
+    facts = _information(server, "INFO")
+    if facts is None:
+        return None
     if _is_old(facts):
         return f"Stoker needs Redis 6.2 or newer, or Valkey; this is {facts['redis_version']}"
     if _evicts(facts) and not allow_eviction:
@@ -37,6 +31,15 @@ def objection(info: bytes, *, allow_eviction: bool) -> str | None:
             "?allow_eviction=yes in the URL if jobs may be lost"
         )
     return None
+
+
+def _information(server: Server, *command: str) -> Mapping[str, str] | None:
+    """What INFO or CLUSTER INFO answers, by name; None: it may not be asked."""
+    try:
+        found = server.call(*command)
+    except ResponseError:
+        return None
+    return {str(name): str(value) for name, value in found.items()}
 
 
 def _is_old(facts: Mapping[str, str]) -> bool:
@@ -49,48 +52,39 @@ def _evicts(facts: Mapping[str, str]) -> bool:
     return facts.get("maxmemory_policy", "").startswith("allkeys") and facts.get("maxmemory", "0") != "0"
 
 
-def examine(locator: Locator, place: str, prefix: str) -> Sequence[Finding]:
+def examine(server: Server, place: str) -> Sequence[Finding]:
     """Every finding about the server."""
     try:
-        wire = locator.open()
-    except OSError as error:
-        return [Finding("server", str(breakdown(error, place)), "start it, or correct the URL")]
-    except hiredis.ReplyError as error:
-        return [Finding("server", str(refusal(error, place)), "correct the user, the password or the database")]
-    try:
-        return list(_findings(wire, locator))
-    except _REFUSED as error:
-        return [Finding("server", f"{place}: {error}", "is it starting, or stopping?")]
-    finally:
-        wire.close()
+        return list(_findings(server))
+    except BROKEN as error:
+        return [Finding("server", str(problem(error, place)), "start it, or correct the URL")]
 
 
-def _findings(wire: Wire, locator: Locator) -> Iterator[Finding]:
-    try:
-        facts = facts_of(expect(wire, locator.address, "INFO"))
-    except hiredis.ReplyError as error:
+def _findings(server: Server) -> Iterator[Finding]:
+    facts = _information(server, "INFO")
+    if facts is None:
         advice = "allow INFO (ACL SETUSER NAME +info), so that version, eviction and persistence can be looked at"
-        yield Finding("server", f"it answers, but may not be asked about itself ({error})", advice)
+        yield Finding("server", "it answers, but may not be asked about itself", advice, grave=False)
         return
     name = "Valkey" if "valkey_version" in facts else "Redis"
     version = facts.get("valkey_version") or facts.get("redis_version", "?")
     old = "use Redis 6.2 or newer, or Valkey" if _is_old(facts) else None
-    yield Finding("server", f"{name} {version} at {wire.node}", old)
+    yield Finding("server", f"{name} {version} at {server.where()}", old)
     yield _role(facts)
-    yield _persistence(facts, _setting(wire, locator, "appendfsync"), _setting(wire, locator, "save"))
+    yield _persistence(facts, _setting(server, "appendfsync"), _setting(server, "save"))
     yield from _memory(facts)
     yield _replication(facts)
-    if locator.address.kind is Kind.CLUSTER or facts.get("cluster_enabled") == "1":
-        yield _cluster(wire, locator)
+    if server.address.kind is Kind.CLUSTER or facts.get("cluster_enabled") == "1":
+        yield _cluster(server)
 
 
-def _setting(wire: Wire, locator: Locator, name: str) -> str | None:
+def _setting(server: Server, name: str) -> str | None:
     """A setting of the server; None: it may not be asked."""
     try:
-        found = expect(wire, locator.address, "CONFIG", "GET", name)
-    except hiredis.ReplyError:
+        found: Mapping[str, str] = server.call("CONFIG GET", name)
+    except ResponseError:
         return None
-    return found[1].decode() if found else None
+    return found.get(name)
 
 
 def _role(facts: Mapping[str, str]) -> Finding:
@@ -162,11 +156,10 @@ def _replication(facts: Mapping[str, str]) -> Finding:
     )
 
 
-def _cluster(wire: Wire, locator: Locator) -> Finding:
-    try:
-        facts = facts_of(expect(wire, locator.address, "CLUSTER", "INFO"))
-    except hiredis.ReplyError as error:
-        return Finding("cluster", f"its state may not be asked ({error})")
+def _cluster(server: Server) -> Finding:
+    facts = _information(server, "CLUSTER INFO")
+    if facts is None:
+        return Finding("cluster", "its state may not be asked")
     state, slots = facts.get("cluster_state", "?"), facts.get("cluster_slots_ok", "?")
     advice = None if state == "ok" else "see CLUSTER NODES: some slots are served by nobody"
     return Finding(
