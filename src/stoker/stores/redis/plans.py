@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stoker.clock import SECOND, Clock
-from stoker.errors import StoreBroken
+from stoker.errors import ConfigError, StokerError, StoreBroken, StoreUnavailable
 from stoker.job import LIVE, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
@@ -192,6 +192,11 @@ class RedisStore:
     def migrate(self) -> Steps[list[str]]:
         """See `Store.migrate`."""
         names = yield from self._pending()
+        if names:
+            refused = (yield self._ask("rehearse")).rows[0][0]
+            if refused is not None:
+                command, problem = (part.decode() for part in refused)
+                raise _refused(command, problem)
         for name in names:
             yield self._run(self._migrations[name], {}, (), alone=False)
         return names
@@ -372,6 +377,16 @@ class RedisStore:
                 key=lambda worker: (worker.started_at, worker.id),
             ),
         )
+
+
+def _refused(command: str, problem: str) -> StokerError:
+    """What the server said to a command in a rehearsal."""
+    if "permission" in problem or "can't run this command" in problem:
+        return ConfigError(
+            f"this user may not run the command {command}, without which no job can be kept; allow it: "
+            f"ACL SETUSER NAME +{command.lower()} ({problem})"
+        )
+    return StoreUnavailable(f"the server refuses the command {command}: {problem}")
 
 
 def _narrowed(which: Filter, change: Change) -> Filter:

@@ -1,0 +1,309 @@
+"""The Redis driver: what it says when something is wrong, and how it goes on after it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import places
+from stoker.clock import IdSource
+from stoker.connect import connect
+from stoker.connect.connection import Connection
+from stoker.errors import AppClosed, ConfigError, StoreBroken, StoreUnavailable
+from stoker.job import NewJob
+from stoker.store import Filter
+
+new_id = IdSource()
+
+
+@pytest.fixture
+def server() -> Iterator[object]:
+    """A server of the test's own, which may be stopped, filled and locked."""
+    from servers import RedisServer
+
+    made = places.started(RedisServer)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(server) -> Iterator[Connection]:
+    connection = connect(f"{server.url}?timeout=2")
+    yield connection
+    connection.driver.close()
+
+
+def new(**facts: object) -> NewJob:
+    return NewJob(**{"id": new_id(), "task": "t", "payload": "[[],{}]", "keep_for": 10**9} | facts)
+
+
+def insert(connection: Connection, job: NewJob | None = None) -> bool:
+    (answer,) = connection.driver.run(connection.store.insert([job or new()]))
+    return answer.created
+
+
+def told(url: str) -> str:
+    """What a first enqueue at that URL is refused with."""
+    connection = connect(url)
+    try:
+        with pytest.raises((ConfigError, StoreUnavailable, StoreBroken)) as refused:
+            connection.driver.run(connection.store.migrate())
+    finally:
+        connection.driver.close()
+    return f"{refused.type.__name__}: {refused.value}"
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_not_there():
+    from servers.process import free_port
+
+    text = told(f"redis://127.0.0.1:{free_port()}")
+    assert text.startswith("StoreUnavailable")
+    assert "is the server running" in text
+
+
+def test_a_wrong_password_is_said_and_not_shown(server):
+    server.cli("CONFIG", "SET", "requirepass", "right")
+    text = told(f"redis://:wr0ng@127.0.0.1:{server.port}")
+    assert text.startswith("ConfigError")
+    assert "password" in text
+    assert "wr0ng" not in text
+    missing = told(server.url)
+    assert missing.startswith("ConfigError")
+    assert "redis://USER:PASSWORD@HOST" in missing
+
+
+@pytest.mark.parametrize(("denied", "named"), [("-@scripting", "EVALSHA"), ("-zadd", "ZADD"), ("-publish", "PUBLISH")])
+def test_a_user_that_may_not_do_enough_hears_which_command(server, denied, named):
+    server.cli("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", denied)
+    text = told(f"redis://app:secret@127.0.0.1:{server.port}")
+    assert text.startswith("ConfigError")
+    assert named.lower() in text.lower()
+    assert "secret" not in text
+
+
+def test_a_user_needs_only_the_keys_of_the_prefix(server):
+    server.cli("ACL", "SETUSER", "app", "on", ">secret", "~{mine}*", "&{mine}*", "+@all", "-@dangerous", "-@admin")
+    connection = connect(f"redis://app:secret@127.0.0.1:{server.port}?prefix=mine")
+    assert insert(connection)
+    connection.driver.close()
+    assert told(f"redis://app:secret@127.0.0.1:{server.port}?prefix=other").startswith("ConfigError")
+
+
+def test_a_server_that_drops_keys_is_refused_unless_that_is_wanted(server):
+    server.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert insert_at(server.url)  # without a limit nothing is ever dropped
+    server.cli("CONFIG", "SET", "maxmemory", "100mb")
+    text = told(server.url)
+    assert text.startswith("ConfigError")
+    assert "CONFIG SET maxmemory-policy noeviction" in text
+    assert insert_at(f"{server.url}?allow_eviction=yes")
+    server.cli("CONFIG", "SET", "maxmemory-policy", "volatile-lru")  # our keys have no time to live
+    assert insert_at(server.url)
+
+
+def insert_at(url: str) -> bool:
+    connection = connect(url)
+    try:
+        return insert(connection)
+    finally:
+        connection.driver.close()
+
+
+def test_a_full_server_takes_no_job_and_loses_none(server, opened):
+    kept = new()
+    assert insert(opened, kept)
+    server.cli("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreUnavailable, match="nothing of this call was written"):
+        insert(opened)
+    server.cli("CONFIG", "SET", "maxmemory", "0")
+    assert [job.id for job in opened.driver.run(opened.store.find())] == [kept.id]
+
+
+def test_a_newer_version_is_left_alone(server, opened):
+    server.cli("SET", "{stoker}:schema", "99")
+    for plan in (opened.store.pending(), opened.store.migrate()):
+        with pytest.raises(StoreBroken, match="newer version"):
+            opened.driver.run(plan)
+
+
+def test_keys_that_are_somebody_elses(server, opened):
+    server.cli("SET", "{stoker}:stand", "mine")
+    with pytest.raises(StoreBroken, match=r"\?prefix="):
+        insert(opened)
+
+
+def test_a_replica_takes_no_writes(server, opened):
+    server.cli("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(StoreUnavailable, match="replica"):
+        insert(opened)
+
+
+# --- going on -------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again(server, opened):
+    assert insert(opened)
+    server.cli("SCRIPT", "FLUSH")
+    assert insert(opened)
+
+
+def test_connections_that_died_while_idle_are_replaced_unseen(server, opened):
+    assert insert(opened)
+    server.cli("CLIENT", "KILL", "TYPE", "normal")
+    assert insert(opened)
+    server.cli("CLIENT", "KILL", "TYPE", "normal")
+    asyncio.run(opened.driver.arun(opened.store.insert([new()])))
+    server.stop()
+    with pytest.raises(StoreUnavailable):
+        insert(opened)
+    server.start()
+    assert insert(opened)
+
+
+def test_a_call_without_a_reply_ends_in_time_and_may_be_repeated(server):
+    connection = connect(f"{server.url}?timeout=0.2")
+    store, driver = connection
+    job = new()
+    driver.run(store.migrate())
+    driver.run(store.exchange("nobody"))
+    server.cli("CLIENT", "PAUSE", "1000", "ALL")
+    with pytest.raises(StoreUnavailable):
+        insert(connection, job)
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(driver.arun(store.insert([job])))
+    driver.close()
+    patient = connect(server.url)
+    insert(patient, job)  # whether it was done or not
+    assert patient.driver.run(patient.store.count()) == {"queued": 1}
+    patient.driver.close()
+
+
+def test_a_cancelled_call_does_not_hand_its_reply_to_the_next(opened):
+    async def run() -> None:
+        jobs = [new() for _ in range(200)]
+        for job in jobs[::2]:
+            call = asyncio.ensure_future(opened.driver.arun(opened.store.insert([job])))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            call.cancel()
+            (found,) = await opened.driver.arun(opened.store.insert([jobs[1]]))
+            assert found.id == jobs[1].id
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_threads_and_loops_share_one_driver(opened):
+    opened.driver.run(opened.store.migrate())
+    made: list[bool] = []
+
+    def in_thread() -> None:
+        made.extend(insert(opened) for _ in range(20))
+
+    def on_loop() -> None:
+        async def run() -> None:
+            answers = await asyncio.gather(*(opened.driver.arun(opened.store.insert([new()])) for _ in range(50)))
+            made.extend(answer.created for (answer,) in answers)
+
+        asyncio.run(run())
+
+    threads = [threading.Thread(target=work) for work in (in_thread, on_loop) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [True] * 210
+
+
+def test_a_forked_child_has_connections_of_its_own(opened):
+    assert insert(opened)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if all(insert(opened) for _ in range(50)) else 1
+        finally:
+            os._exit(code)
+    assert all(insert(opened) for _ in range(50))
+    assert os.waitpid(child, 0)[1] == 0
+    assert opened.driver.run(opened.store.count()) == {"queued": 101}
+
+
+def test_a_closed_driver_says_so(opened):
+    assert insert(opened)
+    opened.driver.close()
+    opened.driver.close()
+    with pytest.raises(AppClosed):
+        insert(opened)
+
+
+# --- wake-ups -------------------------------------------------------------------------------------------------------
+
+
+def test_a_listener_hears_of_work_and_survives_a_cut_and_a_restart(server, opened):
+    async def run() -> None:
+        heard = asyncio.Event()
+        stop = opened.driver.listen(asyncio.get_running_loop(), heard.set)
+        try:
+            for trouble in (lambda: None, lambda: server.cli("CLIENT", "KILL", "TYPE", "pubsub"), restart):
+                trouble()
+                await asyncio.wait_for(heard.wait(), 10)  # connected: whatever came before may have been missed
+                heard.clear()
+                await opened.driver.arun(opened.store.exchange("nobody"))
+                server.cli("SET", "{stoker}:idle", "1")
+                insert(opened)
+                await asyncio.wait_for(heard.wait(), 10)
+                heard.clear()
+        finally:
+            stop()
+            await asyncio.sleep(0)
+
+    def restart() -> None:
+        server.stop()
+        server.start()
+
+    asyncio.run(run())
+
+
+def test_a_busy_system_calls_nobody(server, opened):
+    insert(opened)
+    assert server.cli("EXISTS", "{stoker}:idle") == "0"
+    server.cli("CONFIG", "RESETSTAT")
+    insert(opened)
+    assert "cmdstat_publish" not in server.cli("INFO", "commandstats")
+
+
+# --- what is left behind --------------------------------------------------------------------------------------------
+
+
+def test_nothing_lies_outside_the_prefix_and_nothing_is_left_of_a_deleted_job(server):
+    from stoker.store import Action, Change
+
+    connection = connect(f"{server.url}?prefix=mine")
+    store, driver = connection
+    driver.run(store.migrate())
+    before = set(server.cli("KEYS", "*").split())
+    driver.run(store.insert([new(key="k", owner="o", tags=("a",)), new(delay=10**9), new(parents=("x",))]))
+    assert all(name.startswith("{mine}:") for name in server.cli("KEYS", "*").split())
+    assert driver.run(store.amend(Filter(), Change(Action.DELETE))) == 3
+    assert set(server.cli("KEYS", "*").split()) - before == {"{mine}:serial"}
+    driver.close()
+
+
+def test_what_stands_in_no_index_is_found_and_put_right(server, opened):
+    store, driver = opened
+    jobs = [new(), new(delay=10**9)]
+    driver.run(store.insert(jobs))
+    server.cli("DEL", "{stoker}:lines", "{stoker}:due")
+    server.cli("EVAL", "return redis.call('DEL', '{stoker}:ready:default\\0t')", "0")
+    driver.run(store.recover())
+    census = driver.run(store.census())
+    assert (census.queues[0].queued, census.queues[0].scheduled) == (1, 1)
+    assert server.cli("ZCARD", "{stoker}:due") == server.cli("ZCARD", "{stoker}:lines") == "1"
