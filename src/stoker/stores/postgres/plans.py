@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stoker.clock import SECOND, Clock
+from stoker.clock import SECOND, Clock, monotonic
 from stoker.errors import ConfigError, StoreBroken
 from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
@@ -33,6 +33,7 @@ from stoker.store import (
     Worker,
 )
 from stoker.stores.postgres.filters import matching, open_to
+from stoker.stores.postgres.floors import Floors
 from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, numbers, restored, restoring
 from stoker.stores.record import STATES, from_job, record_of, strings, to_job, to_json, worker_of
 from stoker.stores.statements import load_migrations, load_statements
@@ -58,6 +59,7 @@ class PostgresStore:
             )
         self._clock = clock
         self._schema = schema
+        self._floors: dict[str, Floors] = {}
         self._sql = {name: self._named(text) for name, text in load_statements(_PACKAGE, "statements.sql").items()}
         self._sql["find"] = finding(self._sql["find"], schema)
         self._sql["restore"] = restoring(self._sql["restore"], schema)
@@ -104,6 +106,8 @@ class PostgresStore:
     ) -> Steps[Exchanged]:
         """See `Store.exchange`."""
         settlement = Settlement(outcomes)
+        floors = self._floors.setdefault(worker, Floors())
+        given = floors.begin(monotonic())
         reply = yield self._ask_alone(
             "exchange",
             worker=worker,
@@ -120,14 +124,13 @@ class PostgresStore:
             tasks=sorted(routing.tasks),
             tags=None if routing.tags is None else sorted(routing.tags),
             untagged=routing.untagged,
+            floors=given,
         )
-        alive, due_in, refused, claims = reply.rows[0]
-        return Exchanged(
-            _claims.decode(f"[{claims}]") if claims else [],
-            settlement.refused(refused or ()),
-            due_in,
-            alive,
-        )
+        alive, due_in, refused, text, walked, reached, from_start = reply.rows[0]
+        claims = _claims.decode(f"[{text}]") if text else []
+        if walked is not None:
+            floors.end(monotonic(), walked, len(claims), reached, from_start=from_start)
+        return Exchanged(claims, settlement.refused(refused or ()), due_in, alive)
 
     @writing
     def register(self, worker: Worker, lease: int) -> Steps[None]:
@@ -159,6 +162,7 @@ class PostgresStore:
     @writing
     def retire(self, worker: str) -> Steps[None]:
         """See `Store.retire`."""
+        self._floors.pop(worker, None)
         yield self._ask_alone("retire", worker=worker)
 
     @waking

@@ -17,10 +17,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('stoker $schema', 0))
 SELECT place, holder FROM "$schema".insert_jobs(%(jobs)s::text::json, %(now)s::bigint)
 
 -- name: exchange
-SELECT alive, due_in, refused, claims FROM "$schema".exchange(
+SELECT alive, due_in, refused, claims, walked, reached, from_start FROM "$schema".exchange(
     %(worker)s::text, %(refs)s::text::bigint[], %(fences)s::text::bigint[], string_to_array(%(results)s::text, %(separator)s::text),
     %(outcomes)s::text::json, %(known)s::text::bigint[], %(queues)s::text[], %(limits)s::text::integer[], %(limit)s::integer,
-    %(turn)s::bigint, %(tasks)s::text[], %(tags)s::text[], %(untagged)s::boolean, %(now)s::bigint
+    %(turn)s::bigint, %(tasks)s::text[], %(tags)s::text[], %(untagged)s::boolean,
+    %(floors)s::text::json, %(now)s::bigint
 )
 
 -- name: register

@@ -224,20 +224,25 @@ BEGIN
 END
 $body$;
 
--- Claim up to `room` jobs of one queue for a worker, from a floor on; gives them as elements of a JSON array.
+-- Claim up to `room` jobs of one queue for a worker, from a floor (rank, run_at, ref) on; gives them as elements of a
+-- JSON array, where they ended, and the microseconds that it took to find them.
 CREATE FUNCTION "$schema".take(
-    holder bigint, wanted text, room integer, tasks text[], tags_wanted text[], untagged boolean, at bigint,
-    INOUT floor_rank integer, INOUT floor_run_at bigint, INOUT floor_ref bigint, OUT number integer, OUT taken text
+    holder bigint, wanted text, room integer, tasks text[], tags_wanted text[], untagged boolean, at bigint, floor json,
+    OUT number integer, OUT taken text, OUT reached jsonb, OUT walked bigint
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
+    began CONSTANT bigint := present(NULL);
+    rank CONSTANT integer := coalesce((floor ->> 0)::integer, -1000000);
+    due CONSTANT bigint := coalesce((floor ->> 1)::bigint, -9223372036854775808);
+    least CONSTANT bigint := coalesce((floor ->> 2)::bigint, 0);
     chosen tid[];
 BEGIN
     IF tags_wanted IS NULL THEN
         chosen := ARRAY(
             SELECT ctid FROM jobs
             WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
-            AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
+            AND (- priority, run_at, ref) >= (rank, due, least)
             AND queue = wanted AND task = ANY (tasks)
             ORDER BY - priority, run_at, ref LIMIT room
             FOR NO KEY UPDATE SKIP LOCKED
@@ -246,7 +251,7 @@ BEGIN
         chosen := ARRAY(
             SELECT ctid FROM jobs
             WHERE left(queue, 255) = left(wanted, 255) AND state = $queued
-            AND (- priority, run_at, ref) >= (floor_rank, floor_run_at, floor_ref)
+            AND (- priority, run_at, ref) >= (rank, due, least)
             AND queue = wanted AND task = ANY (tasks)
             AND CASE
                 WHEN tags IS NULL THEN untagged
@@ -256,6 +261,7 @@ BEGIN
             FOR NO KEY UPDATE SKIP LOCKED
         );
     END IF;
+    walked := present(NULL) - began;
     number := cardinality(chosen);
     IF number = 0 THEN
         RETURN;
@@ -270,18 +276,73 @@ BEGIN
         string_agg(json_build_array(
             ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
         )::text, ','),
-        (array_agg(- priority))[number], (array_agg(run_at))[number], (array_agg(ref))[number]
-    INTO taken, floor_rank, floor_run_at, floor_ref
+        jsonb_build_object(wanted, jsonb_build_array(
+            (array_agg(- priority))[number], (array_agg(run_at))[number], (array_agg(ref))[number]
+        ))
+    INTO taken, reached
     FROM (SELECT * FROM moved ORDER BY - priority, run_at, ref) AS ordered;
 END
 $body$;
 
--- Settle what is done, then claim what there is room for.
+-- Claim for all wants, one after the other; `floors` gives, by queue, where to begin, and only its queues are looked at
+-- by a want for all. Gives the claims as elements of a JSON array, how many, where they ended, and the way's microseconds.
+CREATE FUNCTION "$schema".claim(
+    holder bigint, want_queues text[], want_limits integer[], most integer, turn bigint,
+    tasks text[], tags text[], untagged boolean, at bigint, floors json,
+    OUT claims text, OUT number integer, OUT reached jsonb, OUT walked bigint
+) LANGUAGE plpgsql AS $body$
+DECLARE
+    began CONSTANT bigint := present(NULL);
+    closed CONSTANT text[] := ARRAY(SELECT queues.name FROM queues WHERE paused);
+    ready text[];
+    names text[];
+    room integer;
+    share integer;
+    part record;
+BEGIN
+    number := 0;
+    reached := '{}';
+    IF array_position(want_queues, NULL) IS NOT NULL THEN
+        ready := ARRAY(SELECT ready_name FROM ready_queues(floors) AS ready_name WHERE ready_name <> ALL (closed));
+    END IF;
+    walked := present(NULL) - began;
+    FOR want IN 1 .. cardinality(want_queues) LOOP
+        room := least(want_limits[want], most - number);
+        IF want_queues[want] IS NULL THEN
+            names := in_turns(ready, turn);
+        ELSIF want_queues[want] = ANY (closed) THEN
+            names := '{}';
+        ELSE
+            names := want_queues[want : want];
+        END IF;
+        -- An even share each, and then what others left.
+        FOR round IN 1 .. least(2, cardinality(names)) LOOP
+            FOR place IN 1 .. cardinality(names) LOOP
+                EXIT WHEN room <= 0;
+                share := CASE WHEN round = 1 THEN ceil(room::float8 / (cardinality(names) - place + 1)) ELSE room END;
+                SELECT * INTO part
+                FROM take(holder, names[place], share, tasks, tags, untagged, at, floors -> names[place]);
+                walked := walked + part.walked;
+                IF part.number > 0 THEN
+                    room := room - part.number;
+                    number := number + part.number;
+                    claims := concat_ws(',', claims, part.taken);
+                    reached := reached || part.reached;
+                END IF;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+END
+$body$;
+
+-- Settle what is done, then claim what there is room for. With floors, nothing is said to be there only after a look
+-- from the start: `from_start` tells of it.
 CREATE FUNCTION "$schema".exchange(
     worker_id text, done_refs bigint[], done_fences bigint[], done_results text[], outcomes json, known bigint[],
     want_queues text[], want_limits integer[], most integer, turn bigint,
-    tasks text[], tags text[], untagged boolean, instant bigint,
-    OUT alive boolean, OUT due_in bigint, OUT refused bigint[], OUT claims text
+    tasks text[], tags text[], untagged boolean, floors json, instant bigint,
+    OUT alive boolean, OUT due_in bigint, OUT refused bigint[],
+    OUT claims text, OUT walked bigint, OUT reached jsonb, OUT from_start boolean
 ) LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
@@ -293,18 +354,8 @@ DECLARE
     slept boolean;
     due bigint;
     settled bigint[];
-    queued bigint;
-    closed text[];
-    ready text[];
-    names text[];
-    name text;
-    room integer;
-    free integer := most;
-    asked integer := 0;
-    part text;
-    got integer;
-    low_rank CONSTANT integer := -1000000;
-    low CONSTANT bigint := -9223372036854775808;
+    claimed integer;
+    starved boolean;
 BEGIN
     IF cardinality(done_refs) > 0 THEN
         WITH changed AS (
@@ -342,52 +393,42 @@ BEGIN
         RETURN;
     END IF;
 
-    closed := ARRAY(SELECT queues.name FROM queues WHERE paused);
-    IF array_position(want_queues, NULL) IS NOT NULL THEN
-        ready := ARRAY(SELECT ready_name FROM ready_queues() AS ready_name WHERE ready_name <> ALL (closed));
+    from_start := floors IS NULL;
+    SELECT c.claims, c.number, c.reached, c.walked INTO claims, claimed, reached, walked
+    FROM claim(holder, want_queues, want_limits, most, turn, tasks, tags, untagged, at, floors) AS c;
+    IF claimed = 0 AND NOT from_start THEN
+        from_start := true;
+        SELECT c.claims, c.number, c.reached, c.walked INTO claims, claimed, reached, walked
+        FROM claim(holder, want_queues, want_limits, most, turn, tasks, tags, untagged, at, NULL) AS c;
     END IF;
-    FOR number IN 1 .. cardinality(want_queues) LOOP
-        room := least(want_limits[number], free);
-        asked := asked + want_limits[number];
-        IF want_queues[number] IS NULL THEN
-            names := in_turns(ready, turn);
-        ELSIF want_queues[number] = ANY (closed) THEN
-            names := '{}';
-        ELSE
-            names := want_queues[number : number];
-        END IF;
-        -- An even share each, and then what others left.
-        FOR round IN 1 .. least(2, cardinality(names)) LOOP
-            FOR place IN 1 .. cardinality(names) LOOP
-                EXIT WHEN room <= 0;
-                got := CASE WHEN round = 1 THEN ceil(room::float8 / (cardinality(names) - place + 1)) ELSE room END;
-                SELECT t.number, t.taken INTO got, part
-                FROM take(holder, names[place], got, tasks, tags, untagged, at, low_rank, low, low) AS t;
-                IF got > 0 THEN
-                    room := room - got;
-                    free := free - got;
-                    claims := concat_ws(',', claims, part);
-                END IF;
-            END LOOP;
-        END LOOP;
-    END LOOP;
 
     -- Who has room left waits for a ring. It rings for itself as well, once, so that it looks again for what was
     -- committed before anybody could see that it sleeps.
-    IF slept <> (most - free < least(most, asked)) THEN
-        UPDATE workers SET asleep = NOT slept WHERE ref = holder;
-        IF NOT slept THEN
+    starved := claimed < least(most, (SELECT sum(room) FROM unnest(want_limits) AS room));
+    IF slept <> starved THEN
+        UPDATE workers SET asleep = starved WHERE ref = holder;
+        IF starved THEN
             PERFORM pg_notify('$schema', '');
         END IF;
     END IF;
 END
 $body$;
 
--- The queues that have jobs to claim: one step of the index for each, however deep they are.
-CREATE FUNCTION "$schema".ready_queues() RETURNS SETOF text LANGUAGE plpgsql AS $body$
+-- The queues that have jobs to claim: one step of the index for each, however deep they are. With floors: those of them
+-- that have jobs from there on.
+CREATE FUNCTION "$schema".ready_queues(floors json) RETURNS SETOF text LANGUAGE plpgsql AS $body$
 DECLARE
     last text;
 BEGIN
+    IF floors IS NOT NULL THEN
+        RETURN QUERY SELECT key FROM json_each(floors) WHERE EXISTS (
+            SELECT FROM jobs
+            WHERE left(queue, 255) = left(json_each.key, 255) AND state = $queued
+            AND (- priority, run_at, ref) >= ((value ->> 0)::integer, (value ->> 1)::bigint, (value ->> 2)::bigint)
+            AND queue = json_each.key
+        ) ORDER BY key COLLATE "C";
+        RETURN;
+    END IF;
     SELECT queue INTO last FROM jobs WHERE state = $queued ORDER BY left(queue, 255) LIMIT 1;
     WHILE last IS NOT NULL LOOP
         RETURN NEXT last;
