@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -19,6 +28,9 @@ BROKEN: Final = (RedisError, OSError, ImportError)
 """What the clients raise; a cluster's are among them by their base."""
 
 Client = Redis | RedisCluster
+
+_MOVES: Final = 3
+"""How often one call is sent to where the cluster says that its keys are."""
 
 
 class Server:
@@ -42,7 +54,29 @@ class Server:
 
     def run(self, command: str, script: str, *params: Any) -> Any:
         """The reply of a script, by EVALSHA or EVAL."""
-        return self._connected().execute_command(command, script, 1, *params)
+        client = self._connected()
+        if isinstance(client, RedisCluster):
+            return self._run_in_cluster(client, command, script, 1, *params)
+        return client.execute_command(command, script, 1, *params)
+
+    def _run_in_cluster(self, client: RedisCluster, *command: Any) -> Any:
+        """By the node's own client, because the cluster's would follow ASK: while the slot is being moved, to a node
+        that has only some of the keys, where a script would take jobs for new that are not.
+        """
+        for _ in range(_MOVES):
+            node = client.get_node_from_key(self._tag)
+            if node is None:
+                client.nodes_manager.initialize()
+                continue
+            try:
+                return client.get_redis_connection(node).execute_command(*command)
+            except MovedError:  # it was not done
+                client.nodes_manager.initialize()
+            except (ConnectionError, TimeoutError, ClusterDownError):
+                with suppress(RedisError, RedisClusterException):
+                    client.nodes_manager.initialize()  # the next call is to find who took over
+                raise
+        raise ClusterDownError(f"no node has the slot of {self._tag} for long enough")
 
     def subscriber(self) -> PubSub:
         """A connection of its own for what is published."""
