@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import asyncpg
-import places
 import psycopg
 import pytest
 from django import setup
@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
+import places
 from stoker import ConfigError, Stoker
 
 WAIT = 30
@@ -50,7 +51,8 @@ def plain() -> Iterator[tuple[Any, Any, Any]]:
 
 @contextmanager
 def with_rows_of_its_own() -> Iterator[tuple[Any, Any, Any]]:
-    with psycopg.connect(places.postgres().url, row_factory=dict_row, cursor_factory=psycopg.ClientCursor) as connection:
+    factories = {"row_factory": dict_row, "cursor_factory": psycopg.ClientCursor}
+    with psycopg.connect(places.postgres().url, **factories) as connection:
         yield connection, connection.commit, connection.rollback
 
 
@@ -241,7 +243,7 @@ def test_a_connection_to_another_database_is_refused(place: Any, double: Any) ->
     places.postgres().sql("CREATE DATABASE elsewhere")
     try:
         with psycopg.connect(places.postgres().database_url("elsewhere")) as connection:
-            with pytest.raises(ConfigError, match="connection= is one to the database elsewhere .* never be seen"):
+            with pytest.raises(ConfigError, match=r"connection= is one to the database elsewhere .* never be seen"):
                 double.enqueue(1, connection=connection)
             assert connection.execute("SELECT 1").fetchone() == (1,), "their transaction goes on"
     finally:
@@ -260,8 +262,6 @@ def test_apps_in_schemas_of_their_own_share_a_connection(make_place: Any) -> Non
 
 
 def test_a_sqlite_connection_is_refused(double: Any) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigError, match="must be one to the database of PostgreSQL"):
+    words = "connection= must be one to the database of PostgreSQL"
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigError, match=words):
         double.enqueue(1, connection=connection)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -108,41 +108,38 @@ class PostgresDriver:
     def run(self, plan: Plan[T]) -> T:
         """See `Driver.run`."""
         self._check()
-        try:
-            for tries in range(_TRIES):
-                try:
-                    with self._pool.lent() as connection:
-                        return self._run_on(connection, plan)
-                except psycopg.Error as error:
-                    if not is_passing(error) or tries + 1 == _TRIES:
-                        raise
-                clock.sleep(self._pause(tries))
-            raise AssertionError("the last try returns or raises")
-        except Exception as error:
-            raise self._translated(error) from error.__cause__
+        for pause in self._pauses():
+            try:
+                with self._pool.lent() as connection:
+                    return self._run_on(connection, plan)
+            except (psycopg.Error, OSError) as error:
+                if pause is None or not is_passing(error):
+                    raise self._translated(error) from error.__cause__
+            clock.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     async def arun(self, plan: Plan[T]) -> T:
         """See `Driver.arun`."""
         self._check()
         pool = self._async_pool()
-        try:
-            for tries in range(_TRIES):
-                try:
-                    async with pool.lent() as connection:
-                        return await self._arun_on(connection, plan)
-                except psycopg.Error as error:
-                    if not is_passing(error) or tries + 1 == _TRIES:
-                        raise
-                await asyncio.sleep(self._pause(tries))
-            raise AssertionError("the last try returns or raises")
-        except Exception as error:
-            raise self._translated(error) from error.__cause__
+        for pause in self._pauses():
+            try:
+                async with pool.lent() as connection:
+                    return await self._arun_on(connection, plan)
+            except (psycopg.Error, OSError) as error:
+                if pause is None or not is_passing(error):
+                    raise self._translated(error) from error.__cause__
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _pauses(self) -> Iterator[float | None]:
+        """What to wait after each try that met another's transaction; None after the last."""
+        for tries in range(_TRIES - 1):
+            yield min(0.5, _PAUSE * 2.0**tries) * (0.5 + self._chance.random())
+        yield None
 
     def _translated(self, error: Exception) -> BaseException:
         return translated(error, self.place, self._schema)
-
-    def _pause(self, tries: int) -> float:
-        return min(0.5, _PAUSE * 2.0**tries) * (0.5 + self._chance.random())
 
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
         """See `Driver.listen`."""

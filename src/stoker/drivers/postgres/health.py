@@ -75,10 +75,13 @@ def _server(connection: Connection) -> Iterator[Finding]:
     yield Finding("server", f"PostgreSQL {version}", old)
     detail = f"synchronous_commit={commit}, fsync={fsync}"
     if fsync != "on":
-        yield Finding("durability", detail, "a power failure may destroy the database: set fsync = on")
+        yield Finding("durability", detail, "a power failure may destroy the database: set fsync = on", grave=False)
     elif commit == "off":
         yield Finding(
-            "durability", detail, "a crash of the server may take the last moments: set synchronous_commit = on"
+            "durability",
+            detail,
+            "a crash of the server may take the last moments: set synchronous_commit = on",
+            grave=False,
         )
     else:
         yield Finding("durability", detail)
@@ -108,6 +111,7 @@ def _tables(connection: Connection, schema: str) -> Iterator[Finding]:
                 "table jobs",
                 f"about {live:,} rows, {dead:,} dead, {size}, cleaned by autovacuum: {cleaned or 'not yet'}",
                 "many dead rows: is a transaction open for long, or autovacuum off or too slow?" if swollen else None,
+                grave=False,
             )
 
 
@@ -120,13 +124,17 @@ def _others(connection: Connection) -> Iterator[Finding]:
             "transactions",
             f"{long} open for more than {_LONG // 60} minutes, the longest for {longest // 60}",
             "while they are open nothing can be cleaned up and claims get slower: see pg_stat_activity, end them",
+            grave=False,
         )
     if prepared:
         yield Finding(
-            "transactions", f"{prepared} prepared and left", "see pg_prepared_xacts; commit or roll them back"
+            "transactions",
+            f"{prepared} prepared and left",
+            "see pg_prepared_xacts; commit or roll them back",
+            grave=False,
         )
     if autovacuum != "on":
-        yield Finding("autovacuum", "off", "set autovacuum = on, or the tables grow without end")
+        yield Finding("autovacuum", "off", "set autovacuum = on, or the tables grow without end", grave=False)
 
 
 def _hearing(connection: Connection) -> Finding:

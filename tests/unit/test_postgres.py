@@ -1,0 +1,204 @@
+"""What a wrong URL, password, database or privilege is told; that a pool has an end; that no hot verb walks all jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import places
+import psycopg
+import pytest
+from servers import PostgresServer
+
+from stoker import ConfigError, StoreBroken, StoreUnavailable
+from stoker.clock import IdSource
+from stoker.connect import connect
+from stoker.job import NewJob, Outcome, Verdict
+from stoker.plan import Plan, Statement, Steps
+from stoker.store import Filter, Routing, Want, Worker
+
+new_id = IdSource()
+
+
+@pytest.fixture
+def url(tmp_path: Any) -> Iterator[str]:
+    with places.fresh("postgres", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[PostgresServer]:
+    """A server that demands passwords of all but its first user."""
+    server = places.started(PostgresServer)
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'right'")
+    server.demand_passwords()
+    yield server
+    server.close()
+
+
+def job(**facts: Any) -> NewJob:
+    return NewJob(id=new_id(), task="task", payload="[[],{}]", keep_for=1, **facts)
+
+
+def failing(url: str) -> str:
+    """What the first call to that URL is told; a mistake of configuration, and no secret in it."""
+    store, driver = connect(url)
+    try:
+        with pytest.raises(ConfigError) as caught:
+            driver.run(store.pending())
+    finally:
+        driver.close()
+    assert "s3cret" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://h/d?schema=Jobs", "schema must be a name of small letters, digits and _"),
+        ("postgresql://h/d?schema=pg_jobs", "not pg_…"),
+        ('postgresql://h/d?schema=a";drop', "schema must be a name of small letters"),
+        ("postgresql://h/d?pool_size=0", "pool_size must be a number of connections, 1 or more, not '0'"),
+        ("postgresql://h/d?listen=maybe", "listen must be yes (the default) or no, not 'maybe'"),
+        ("postgresql://h/d?timeout=-1", "timeout must be a number of seconds, not '-1'"),
+        ("postgresql://u:s3cret@h/d?sslmod=require", "the URL is not understood"),
+        ("postgresql://u:s3#cret@h/d", "write %23 for a #"),
+    ],
+)
+def test_a_wrong_url_is_told_what_it_should_be(url: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        connect(url)
+    assert words in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_place_is_named_without_the_password() -> None:
+    driver = connect("postgres://u:s3cret@db.example:5433/shop?schema=jobs&sslmode=require").driver
+    assert driver.place == "PostgreSQL db.example:5433/shop, schema jobs"
+    assert "synchronous_commit" in driver.durability
+    driver.close()
+
+
+def test_mistakes_are_told_apart(strict: PostgresServer) -> None:
+    at = f"127.0.0.1:{strict.port}"
+    assert "refused the password" in failing(f"postgresql://app:s3cret@{at}/postgres")
+    assert "refused the password" in failing(f"postgresql://app@{at}/postgres")
+    assert "the database does not exist" in failing(f"postgresql://app:right@{at}/nowhere")
+    assert "a value that libpq does not take" in failing("postgresql://u:s3cret@h:port/d")
+    assert "a value that libpq does not take" in failing("postgresql://u:s3cret@h/d?sslmode=perhaps")
+
+
+def test_a_missing_privilege_is_named(strict: PostgresServer) -> None:
+    strict.sql("CREATE SCHEMA closed")
+    store, driver = connect(f"postgresql://app:right@127.0.0.1:{strict.port}/postgres?schema=closed")
+    try:
+        assert driver.run(store.pending()) == ["0001_jobs", "0002_functions"]
+        with pytest.raises(ConfigError, match="a privilege is missing: GRANT USAGE ON SCHEMA closed"):
+            driver.run(store.migrate())
+        assert any("GRANT USAGE" in (finding.advice or "") for finding in driver.examine())
+    finally:
+        driver.close()
+
+
+def test_nothing_answers() -> None:
+    store, driver = connect("postgresql://127.0.0.1:1/d")
+    with pytest.raises(StoreUnavailable, match=r"nothing answers there; is the server running\?"):
+        driver.run(store.pending())
+    (finding,) = driver.examine()
+    assert "nothing answers there" in finding.detail
+    driver.close()
+
+
+def test_a_pool_that_is_used_up_says_so(url: str) -> None:
+    store, driver = connect(f"{url}&pool_size=1&timeout=0.1")
+    taken, done = threading.Event(), threading.Event()
+
+    def slow() -> Steps[None]:
+        taken.set()
+        done.wait(30)
+        yield Statement("SELECT 1", alone=True)
+
+    thread = threading.Thread(target=lambda: driver.run(Plan(slow, name="slow", writes=False, wakes=False)))
+    thread.start()
+    taken.wait(30)
+    try:
+        with pytest.raises(StoreUnavailable, match=r"all 1 connections of this process were in use for 0\.1 s"):
+            driver.run(store.pending())
+    finally:
+        done.set()
+        thread.join()
+        driver.close()
+
+
+def test_an_idle_connection_that_was_cut_is_replaced(url: str) -> None:
+    store, driver = connect(url)
+    driver.run(store.migrate())
+    places.postgres().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stoker'")
+    assert driver.run(store.count()) == {}
+    driver.close()
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    store, driver = connect(url)
+    driver.run(store.migrate())
+    schema = url.rpartition("=")[2]
+    places.postgres().sql(f"UPDATE {schema}.meta SET value = '99' WHERE name = 'schema'")
+    with pytest.raises(StoreBroken, match="written by a newer version of Stoker"):
+        driver.run(store.migrate())
+    with pytest.raises(StoreBroken, match="nothing was changed"):
+        driver.run(store.pending())
+    driver.close()
+
+
+def test_data_that_does_not_fit_is_the_callers_own_affair(url: str) -> None:
+    store, driver = connect(url)
+    driver.run(store.migrate())
+    with pytest.raises(psycopg.DataError):
+        driver.run(store.insert([job(priority=100_000)]))
+    assert driver.run(store.count()) == {}
+    driver.close()
+
+
+@pytest.mark.parametrize("options", ["&prepare=no&listen=no", ""])
+def test_with_and_without_prepared_statements(url: str, options: str) -> None:
+    store, driver = connect(url + options)
+    driver.run(store.migrate())
+    for _ in range(10):
+        driver.run(store.insert([job()]))
+    assert driver.run(store.count()) == {"queued": 10}
+    driver.close()
+
+
+def test_no_hot_verb_walks_all_jobs(url: str) -> None:
+    """Counted by the server itself: every verb of a worker leaves the table's sequential scans where they were."""
+    store, driver = connect(url)
+    driver.run(store.migrate())
+    driver.close()  # then its counts arrive
+    before = scans(url)
+    store, driver = connect(url)
+    driver.run(store.register(Worker(id="w", host="h", pid=1, version="1", concurrency=1), 3_600_000_000))
+    routing = Routing(tasks=frozenset({"task"}))
+    outcomes: list[Outcome] = []
+    for turn in range(8):
+        driver.run(store.insert([job(key=f"k{turn}"), job(key=f"k{turn}"), job(delay=10**9), job(queue="other")]))
+        verdicts = (Verdict.COMPLETED, Verdict.RETRY, Verdict.CANCELLED)
+        answer = driver.run(store.exchange("w", outcomes, [Want(None, 3)], routing, 3, turn, None if turn % 2 else ()))
+        outcomes = [
+            Outcome(c.ref, c.fence, verdict, result="1" if verdict is Verdict.COMPLETED else None)
+            for c, verdict in zip(answer.claims, verdicts, strict=False)
+        ]
+        driver.run(store.heartbeat("w", (), 3_600_000_000))
+        driver.run(store.hear("w"))
+        driver.run(store.recover())
+        driver.run(store.prune())
+        driver.run(store.find(Filter(ids=("x",))))
+    driver.close()
+    assert scans(url) == before
+
+
+def scans(url: str) -> str:
+    schema = url.rpartition("=")[2]
+    return places.postgres().sql(
+        f"SELECT seq_scan FROM pg_stat_all_tables WHERE schemaname = '{schema}' AND relname = 'jobs'"
+    )
