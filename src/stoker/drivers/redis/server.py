@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings.idna
+import secrets
 import threading
 from contextlib import suppress
 from typing import Any, Final
@@ -23,6 +25,9 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from stoker.drivers.redis.address import Address, Kind
+
+_EARLY: Final = (encodings.idna, secrets)
+"""redis-py and sockets import these when they connect; a child that is forked meanwhile would wait for ever."""
 
 BROKEN: Final = (RedisError, OSError, ImportError)
 """What the clients raise; a cluster's are among them by their base."""
