@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from bench.measuring import jobs
 from stoker.clock import now
 from stoker.drivers.sqlite import SqliteDriver
 from stoker.stores.sqlite import SqliteStore
@@ -31,7 +32,7 @@ def prepare(path: str, name: str) -> str:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -1000000")
         connection.execute("BEGIN")
-        connection.execute(FILL, {"count": count, "state": state, "now": now(), "done": state == 4})
+        connection.execute(FILL, {"count": jobs(count), "state": state, "now": now(), "done": state == 4})
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()

@@ -31,6 +31,7 @@ LOOK = 0.003
 BULK = 1000
 
 Facts = dict[str, Any]
+Worker = subprocess.Popen[bytes]
 
 
 async def nothing() -> None:
@@ -90,9 +91,9 @@ async def drain(side: Side, jobs: int) -> Facts:
     tally = Tally()
     tally.write(GOAL, jobs)
     async with started(side) as worker:
-        await until(lambda: tally.read(FIRST) != 0)
+        await until(lambda: tally.read(FIRST) != 0, worker)
         server, client = server_seconds(), seconds_of(worker.pid)
-        await until(lambda: tally.read(LAST) != 0)
+        await until(lambda: tally.read(LAST) != 0, worker)
         await until_recorded(side)
         seconds = (time.monotonic_ns() - tally.read(FIRST)) / 1e9
         cost = {
@@ -134,11 +135,11 @@ async def latency(side: Side, samples: int) -> Facts:
     tally = Tally()
     chance = random.Random(7)
     found = []
-    async with started(side):
-        await answered(side, tally)
+    async with started(side) as worker:
+        await answered(side, tally, worker)
         for _ in range(samples):
             await asyncio.sleep(chance.uniform(0.01, 0.04))
-            found.append(await answered(side, tally))
+            found.append(await answered(side, tally, worker))
     found = sorted(found[10:])
     return {
         "p50_ms": found[len(found) // 2],
@@ -147,12 +148,12 @@ async def latency(side: Side, samples: int) -> Facts:
     }
 
 
-async def answered(side: Side, tally: Tally) -> float:
+async def answered(side: Side, tally: Tally, worker: Worker) -> float:
     """Milliseconds until a probe ran."""
     tally.write(PROBE, 0)
     began = time.monotonic_ns()
     await side.probe()
-    await until(lambda: tally.read(PROBE) != 0, 0.0005)
+    await until(lambda: tally.read(PROBE) != 0, worker, pause=0.0005)
     return (tally.read(PROBE) - began) / 1e6
 
 
@@ -181,7 +182,7 @@ async def by_coroutines(side: Side, jobs: int) -> None:
 
 
 @asynccontextmanager
-async def started(side: Side) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def started(side: Side) -> AsyncIterator[Worker]:
     """A worker process. Its own words go to our errors, to be read where it does not work."""
     worker = subprocess.Popen(
         bound([sys.executable, "-m", *side.worker]), stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True
@@ -192,19 +193,21 @@ async def started(side: Side) -> AsyncIterator[subprocess.Popen[bytes]]:
         await asyncio.to_thread(stop, worker)
 
 
-def stop(worker: subprocess.Popen[bytes]) -> None:
+def stop(worker: Worker) -> None:
     """End the worker and the processes that it started."""
     worker.send_signal(signal.SIGTERM)
     try:
-        worker.wait(3)
+        worker.wait(1)
     except subprocess.TimeoutExpired:
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
 
 
-async def until(condition: Callable[[], bool], pause: float = LOOK) -> None:
+async def until(condition: Callable[[], bool], worker: Worker, *, pause: float = LOOK) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        if worker.poll() is not None:
+            raise RuntimeError(f"its worker ended with {worker.returncode}")
         if time.monotonic() > deadline:
             raise TimeoutError(f"nothing happened within {PATIENCE:g} s")
         await asyncio.sleep(pause)
