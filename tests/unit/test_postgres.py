@@ -1,4 +1,4 @@
-"""What a wrong URL, password, database or privilege is told; that a pool has an end; that no hot verb walks all jobs."""
+"""What a wrong URL, password, database or privilege is told; that pools end; that no hot verb walks all jobs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import places
 import psycopg
 import pytest
 from servers import PostgresServer
 
+import places
 from stoker import ConfigError, StoreBroken, StoreUnavailable
 from stoker.clock import IdSource
 from stoker.connect import connect
@@ -86,7 +86,7 @@ def test_mistakes_are_told_apart(strict: PostgresServer) -> None:
     assert "refused the password" in failing(f"postgresql://app@{at}/postgres")
     assert "the database does not exist" in failing(f"postgresql://app:right@{at}/nowhere")
     assert "a value that libpq does not take" in failing("postgresql://u:s3cret@h:port/d")
-    assert "a value that libpq does not take" in failing("postgresql://u:s3cret@h/d?sslmode=perhaps")
+    assert "a value that libpq does not take" in failing("postgresql://u:s3cret@127.0.0.1:1/d?sslmode=perhaps")
 
 
 def test_a_missing_privilege_is_named(strict: PostgresServer) -> None:
@@ -134,7 +134,9 @@ def test_a_pool_that_is_used_up_says_so(url: str) -> None:
 def test_an_idle_connection_that_was_cut_is_replaced(url: str) -> None:
     store, driver = connect(url)
     driver.run(store.migrate())
-    places.postgres().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stoker'")
+    places.postgres().sql(
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name = 'stoker'"
+    )
     assert driver.run(store.count()) == {}
     driver.close()
 

@@ -46,7 +46,7 @@ _SAID: Final[tuple[tuple[str, type[StokerError], str], ...]] = (
         StoreUnavailable,
         "it has no connection left; raise max_connections, lower pool_size, or use a pooler",
     ),
-    (r"invalid (port|integer|\w+) value", ConfigError, "the URL holds a value that libpq does not take"),
+    (r"invalid \w+ value|servname not supported", ConfigError, "the URL holds a value that libpq does not take"),
     (r"invalid sslmode|does not support SSL|certificate", ConfigError, "TLS: see sslmode and the certificates"),
     (r"could not translate host|name or service not known|resolve host", StoreUnavailable, "its name is not found"),
     (r"refused|No such file", StoreUnavailable, "nothing answers there; is the server running?"),
