@@ -223,7 +223,7 @@ class World:
     def start(self, *command: str, fault: dict[str, Any] | None = None, **more: str) -> Process:
         """Start a Python process in this world."""
         log = self.folder / f"{len(self._processes)}.log"
-        with log.open("wb") as stderr, log.with_suffix(".out").open("wb") as stdout:
+        with log.open("ab") as stderr, log.with_suffix(".out").open("ab") as stdout:
             popen = subprocess.Popen(
                 [sys.executable, *command],
                 env=self.environment(fault, **more),
