@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ class RedisServer:
         self.folder = make_folder("redis")
         self.port = free_port()
         persistence = {"appendonly": "yes", "appendfsync": "always"} if durable else {"appendonly": "no"}
+        self._password = str(settings.get("requirepass", ""))
         facts = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", **persistence, **settings}
         options: list[str] = []
         for name, value in facts.items():
@@ -57,7 +59,11 @@ class RedisServer:
     def cli(self, *words: str, check: bool = True) -> str:
         """What `redis-cli` prints for a command."""
         done = subprocess.run(
-            [self._client, "-h", "127.0.0.1", "-p", str(self.port), *words], check=check, capture_output=True, text=True
+            [self._client, "-h", "127.0.0.1", "-p", str(self.port), *words],
+            env=os.environ | {"REDISCLI_AUTH": self._password} if self._password else None,
+            check=check,
+            capture_output=True,
+            text=True,
         )
         return done.stdout.strip()
 

@@ -26,13 +26,13 @@ _started: list[Any] = []
 def started(make: Callable[[], Any]) -> Any:
     """The server, running. Where its programs are missing the test is skipped, but not under CI."""
     try:
-        server = make().start()
+        server = make()
     except ServerMissing as missing:
         if "CI" in os.environ:
             raise
         pytest.skip(str(missing))
     _started.append(server)
-    return server
+    return server.start()
 
 
 @cache

@@ -108,7 +108,7 @@ def test_migrations_are_printed_for_those_who_apply_them_by_hand(shop, kind, abs
     assert "CREATE TABLE" in done.out
     (shop.folder / "all.sql").write_text(done.out)
     absent.sql(done.out)
-    assert shop.ok("migrate", "--json").json in ([], {"applied": []}), "there is nothing left to do"
+    assert shop.ok("migrate", "--json").json["applied"] == [], "there is nothing left to do"
     shop.enqueue("resize", "a")
     shop.drain()
     assert set(shop.states().values()) == {"completed"}
