@@ -216,13 +216,74 @@ DECLARE
 BEGIN
     SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
     IF due <= at THEN
-        UPDATE jobs SET state = $queued, updated_at = at WHERE ctid = ANY (ARRAY(
+        PERFORM make_ready(ARRAY(
             SELECT ctid FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
             FOR NO KEY UPDATE SKIP LOCKED
-        ));
+        ), at);
         SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
     END IF;
     RETURN due;
+END
+$body$;
+
+-- The functions that follow change locked rows where they stand. No other way to find a row is left to their plans: one
+-- that is made while the table is small would read all of it, and be kept while it grows.
+
+CREATE FUNCTION "$schema".complete(places tid[], results text[], at bigint) RETURNS void LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+AS $body$
+BEGIN
+    UPDATE jobs SET
+        state = $completed, result = done.result, error = NULL, cancelling = NULL,
+        finished_at = at, updated_at = at, expires_at = at + keep_for
+    FROM unnest(places, results) AS done (place, result) WHERE jobs.ctid = done.place;
+END
+$body$;
+
+CREATE FUNCTION "$schema".start(places tid[], holder bigint, at bigint, OUT taken text, OUT reached jsonb)
+LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+AS $body$
+BEGIN
+    WITH moved AS (
+        UPDATE jobs
+        SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = holder, started_at = at, updated_at = at
+        WHERE ctid = ANY (places)
+        RETURNING *
+    )
+    SELECT
+        string_agg(json_build_array(
+            ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
+        )::text, ','),
+        jsonb_build_array(
+            (array_agg(- priority))[count(*)], (array_agg(run_at))[count(*)], (array_agg(ref))[count(*)]
+        )
+    INTO taken, reached
+    FROM (SELECT * FROM moved ORDER BY - priority, run_at, ref) AS ordered;
+END
+$body$;
+
+CREATE FUNCTION "$schema".make_ready(places tid[], at bigint) RETURNS void LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+AS $body$
+BEGIN
+    UPDATE jobs SET state = $queued, updated_at = at WHERE ctid = ANY (places);
+END
+$body$;
+
+CREATE FUNCTION "$schema".drop_jobs(places tid[]) RETURNS void LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+AS $body$
+BEGIN
+    DELETE FROM jobs WHERE ctid = ANY (places);
 END
 $body$;
 
@@ -268,21 +329,7 @@ BEGIN
     IF number = 0 THEN
         RETURN;
     END IF;
-    WITH moved AS (
-        UPDATE jobs
-        SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = holder, started_at = at, updated_at = at
-        WHERE ctid = ANY (chosen)
-        RETURNING *
-    )
-    SELECT
-        string_agg(json_build_array(
-            ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
-        )::text, ','),
-        jsonb_build_object(wanted, jsonb_build_array(
-            (array_agg(- priority))[number], (array_agg(run_at))[number], (array_agg(ref))[number]
-        ))
-    INTO taken, reached
-    FROM (SELECT * FROM moved ORDER BY - priority, run_at, ref) AS ordered;
+    SELECT s.taken, jsonb_build_object(wanted, s.reached) INTO taken, reached FROM start(chosen, holder, at) AS s;
 END
 $body$;
 
@@ -356,19 +403,18 @@ DECLARE
     slept boolean;
     due bigint;
     settled bigint[];
+    places tid[];
+    results text[];
     claimed integer;
     starved boolean;
 BEGIN
     IF cardinality(done_refs) > 0 THEN
-        WITH changed AS (
-            UPDATE jobs SET
-                state = $completed, result = done.result, error = NULL, cancelling = NULL,
-                finished_at = at, updated_at = at, expires_at = at + keep_for
-            FROM unnest(done_refs, done_fences, done_results) AS done (ref, fence, result)
-            WHERE jobs.ref = done.ref AND jobs.fence = done.fence AND jobs.state = $processing
-            RETURNING done.ref
-        )
-        SELECT array_agg(ref) INTO settled FROM changed;
+        SELECT array_agg(done.ref), array_agg(held.ctid), array_agg(done.result) INTO settled, places, results
+        FROM unnest(done_refs, done_fences, done_results) AS done (ref, fence, result) CROSS JOIN LATERAL (
+            SELECT ctid FROM jobs WHERE jobs.ref = done.ref AND jobs.fence = done.fence AND jobs.state = $processing
+            LIMIT 1 FOR NO KEY UPDATE
+        ) AS held;
+        PERFORM complete(places, results, at);
         IF cardinality(settled) IS DISTINCT FROM cardinality(done_refs) THEN
             refused := ARRAY(SELECT unnest(done_refs) EXCEPT SELECT unnest(settled));
         END IF;
@@ -543,14 +589,14 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bit
 AS $body$
 DECLARE
     at bigint := present(instant);
-    deleted bigint;
+    places tid[];
 BEGIN
-    DELETE FROM jobs WHERE ctid = ANY (ARRAY(
+    places := ARRAY(
         SELECT ctid FROM jobs WHERE expires_at <= at ORDER BY expires_at, ref LIMIT most FOR UPDATE SKIP LOCKED
-    ));
-    GET DIAGNOSTICS deleted = ROW_COUNT;
+    );
+    PERFORM drop_jobs(places);
     DELETE FROM workers WHERE gone AND seen_at <= at - remembered;
-    RETURN deleted;
+    RETURN cardinality(places);
 END
 $body$;
 
