@@ -37,6 +37,7 @@ class Event(Struct, kw_only=True):
     `started` `ended`          by the task's own code: job, attempt
     `claimed`                  by a worker that had a claim's reply in hand: job, attempt, fence, ref
     `settled` `refused`        by a worker that had a settle's reply in hand: ref, fence, verdict
+    `unheard`                  by a worker whose exchange may have been done, and brought no reply
     `dead` `stalled`           by a test, or by a process about to kill itself: of the process `victim`
     """
 
@@ -118,10 +119,10 @@ class History:
         for run in self.runs():
             runs[run.job].append(run)
         settled = {(event.ref, event.fence): event for event in self.of("settled")}
-        deaths = len(self.of("dead"))
+        unheard = len(self.of("dead", "unheard"))
         for job in jobs.values():
             answers = [settled.get((claim.ref, claim.fence)) for claim in claims[job.id]]
-            found += _miscounted(job, runs[job.id], [answer.verdict for answer in answers if answer], deaths)
+            found += _miscounted(job, runs[job.id], [answer.verdict for answer in answers if answer], unheard)
         return found
 
     def _overlaps(self) -> list[str]:
@@ -163,14 +164,14 @@ class History:
         return found
 
 
-def _miscounted(job: Job, runs: Sequence[Run], verdicts: Sequence[str | None], deaths: int) -> list[str]:
+def _miscounted(job: Job, runs: Sequence[Run], verdicts: Sequence[str | None], lost: int) -> list[str]:
     """Attempts are claims that were not given back cleanly; crashes are claims that nobody settled."""
     found = []
     given_back = sum(verdict in ("released", "snoozed") for verdict in verdicts)
     failed = sum(verdict in ("retry", "failed") for verdict in verdicts)
     # A settle whose reply nobody had in hand is missing from the history.
     unheard = job.fence - given_back - job.attempt
-    if not 0 <= unheard <= deaths:
+    if not 0 <= unheard <= lost:
         found.append(f"{job.id}: {job.fence} claims, {given_back} given back, yet attempt is {job.attempt}")
     if len(runs) > job.fence:
         found.append(f"{job.id} was claimed {job.fence} times, but ran {len(runs)} times")

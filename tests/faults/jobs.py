@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from faults.history import record as write
-from stoker import Cancel, Context, Retry, Snooze, Stoker
+from stoker import Cancel, Context, Retry, Snooze, Stoker, StoreUnavailable
 
 HISTORY = os.environ["STOKER_TEST_HISTORY"]
 
@@ -93,7 +93,12 @@ class Tap:
     async def arun(self, plan: Any) -> Any:
         outcomes = self._outcomes
         self._strike(plan, "before", None)
-        reply = await self._arun(plan)
+        try:
+            reply = await self._arun(plan)
+        except StoreUnavailable:
+            if plan.name == "exchange":
+                note("unheard")
+            raise
         self._strike(plan, "after", reply)
         if plan.name == "exchange":
             for claim in reply.claims:
