@@ -197,9 +197,11 @@ class RedisStore:
             if refused is not None:
                 command, problem = (part.decode() for part in refused)
                 raise _refused(command, problem)
+        applied = []
         for name in names:
-            yield self._run(self._migrations[name], {}, (), alone=False)
-        return names
+            if (yield self._run(self._migrations[name], {}, (), alone=False)).rows[0][0]:
+                applied.append(name)  # noqa: PERF401 - a comprehension cannot yield
+        return applied
 
     @reading
     def pending(self) -> Steps[list[str]]:

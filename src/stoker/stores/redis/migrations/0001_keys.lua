@@ -25,4 +25,8 @@
 --   :queues, :paused  set and hash: queues that were paused once, and those that are
 --   :counts           hash: state and line → number of jobs
 --   :idle, :wake      a note that somebody waits for jobs, and the channel by which they are called
+if redis.call('EXISTS', key('schema')) == 1 then
+    return 0 -- another process was quicker
+end
 redis.call('SET', key('schema'), 1)
+return 1

@@ -3,7 +3,8 @@
 
 -- The history with one entry more. The client's JSON is not touched, only continued.
 local function blame(id, job, entry)
-    local more = string.sub(entry, 1, -2) .. ',"worker":' .. cjson.encode(job[WORKER]) .. ',"at":' .. exact(now) .. '}'
+    local worker = job[WORKER] ~= '' and ',"worker":' .. cjson.encode(job[WORKER]) or ''
+    local more = string.sub(entry, 1, -2) .. worker .. ',"at":' .. exact(now) .. '}'
     local history = redis.call('HGET', HISTORIES, id)
     return history and string.sub(history, 1, -2) .. ',' .. more .. ']' or '[' .. more .. ']'
 end
