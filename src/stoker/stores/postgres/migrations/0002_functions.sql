@@ -560,20 +560,15 @@ DECLARE
 BEGIN
     -- Waits for a renewal that is under way, and lets none come after.
     UPDATE workers SET lapsed = true, asleep = false WHERE NOT gone AND NOT lapsed AND lease_until <= at;
-    WITH held AS MATERIALIZED (
+    lost := ARRAY(
         SELECT ref FROM jobs
         WHERE state = $processing
         AND (worker IS NULL OR worker <> ALL (ARRAY(SELECT ref FROM workers WHERE NOT gone AND NOT lapsed)))
-    )
-    SELECT array_agg(ref) INTO lost FROM (SELECT ref FROM held ORDER BY ref LIMIT most) AS first;
+        ORDER BY ref LIMIT most FOR NO KEY UPDATE SKIP LOCKED
+    );
     queued := 0;
     failed := 0;
-    IF lost IS NOT NULL THEN
-        lost := ARRAY(
-            SELECT ref FROM jobs WHERE ref = ANY (lost) AND state = $processing
-            AND (worker IS NULL OR worker <> ALL (ARRAY(SELECT ref FROM workers WHERE NOT gone AND NOT lapsed)))
-            ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
-        );
+    IF cardinality(lost) > 0 THEN
         SELECT e.queued, e.failed INTO queued, failed FROM end_alike(lost, 'crashed', at) AS e;
         PERFORM wake(at);
     END IF;
