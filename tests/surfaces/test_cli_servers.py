@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import places
 import pytest
-
 from servers import PostgresServer, RedisServer
+
+import places
 
 SECRET = "s3cret-pässword"
 
