@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -38,6 +38,8 @@ from stoker.worker.keeper import Keeper
 from stoker.worker.processes import Processes
 from stoker.worker.run import Surroundings, call, run_async
 from stoker.worker.threads import Threads
+
+T = TypeVar("T")
 
 VERSION = version("stoker")
 """Looked up here and not in a thread: a child that is forked meanwhile would wait for ever for the import to end."""
@@ -192,16 +194,17 @@ class WorkerLoop:
     async def _work(self) -> None:
         while True:
             self._progressed_at = clock.monotonic()
-            self._start_ready()
             decision = self._dispatcher.decide(clock.monotonic())
             for claim in decision.stop:
                 self._stop(claim, STOPPING)
             if decision.done:
                 return
             if decision.exchange is not None:
-                await self._exchange(decision.exchange)
+                under_way = _eager(self._exchange(decision.exchange), self._loop)
+                self._start_ready()  # while the store is at it
+                await under_way
                 await asyncio.sleep(0)  # an exchange may not have waited for anything; let the others have a turn
-            else:
+            elif not self._start_ready():
                 await self._wait(decision.wake_at)
 
     async def _wait(self, until: float | None) -> None:
@@ -265,19 +268,22 @@ class WorkerLoop:
 
     # --- attempts ---------------------------------------------------------------------------------------------------
 
-    def _start_ready(self) -> None:
-        """Start claims while there are slots. An attempt that ends at once frees its slot within the loop."""
+    def _start_ready(self) -> bool:
+        """Start claims while there are slots; whether any was started. One that ends at once frees its slot at once."""
         if self._starting:
-            return
+            return False
         if self._dispatcher.held and not self._keeper.holds(self._keeper.worker):
             self._dispatcher.hand_back()
         self._starting = True
+        started = False
         take, start = self._dispatcher.take, self._start
         try:
             while (claim := take()) is not None:
                 start(claim)
+                started = True
         finally:
             self._starting = False
+        return started
 
     def _start(self, claim: Claim) -> None:
         attempt = Attempt(claim, self._registry.get(claim.task), self._app, self._keeper.report)
@@ -399,12 +405,12 @@ def _ending(attempt: Attempt, task: asyncio.Task[Ending]) -> Ending:
 
 if sys.version_info >= (3, 12):
 
-    def _eager(running: Coroutine[Any, Any, Ending], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Ending]:
+    def _eager(running: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
         """Run the coroutine up to its first wait, here and now: most short jobs never need the loop."""
         return asyncio.Task(running, loop=loop, eager_start=True)
 
 else:
 
-    def _eager(running: Coroutine[Any, Any, Ending], loop: asyncio.AbstractEventLoop) -> asyncio.Task[Ending]:
+    def _eager(running: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
         """Run the coroutine as a task; this Python has no eager ones."""
         return loop.create_task(running)
