@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: help venv services demo test quick smoke check format bench docs clean
 
@@ -31,8 +31,9 @@ test: venv services ## run all tests (under CI also the smoke part on every othe
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory smoke; fi
 
-quick: venv services ## run the tests that take seconds
-	@$(BIN)/python -m pytest -n $(JOBS) tests/test_architecture.py tests/unit tests/conformance tests/simulation tests/app
+quick: venv ## run the tests that take seconds and no server
+	@$(BIN)/python -m pytest -n $(JOBS) -k "not postgres and not redis and not full" \
+		tests/test_architecture.py tests/unit tests/conformance tests/simulation tests/app
 
 smoke: venv ## run a part of the tests on every other Python of this machine
 	@scripts/smoke
