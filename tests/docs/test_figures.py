@@ -65,7 +65,7 @@ def stores(figures, tmp_path) -> dict[str, Any]:
     (tmp_path / "postgres.json").write_text(
         json.dumps({"machine": {**MACHINE, "postgresql": "17.1", "durability": "fsync on"}, **ON_A_SERVER})
     )
-    return {**figures["read"](), **figures["read"](tmp_path)}
+    return {"sqlite": figures["read"]()["sqlite"], **figures["read"](tmp_path)}
 
 
 def test_each_store_with_results_is_a_column_in_short(figures, stores):
