@@ -41,7 +41,12 @@ def test_every_block_says_what_it_is(page):
     assert {block.kind for block in blocks(page)} <= KINDS
 
 
-LONGER = {"docs/tutorial.md": 160, "docs/guarantees.md": 180, "CONTRIBUTING.md": 100}
+LONGER = {
+    "docs/explain/performance.md": 220,
+    "docs/tutorial.md": 160,
+    "docs/guarantees.md": 180,
+    "CONTRIBUTING.md": 100,
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
