@@ -107,3 +107,52 @@ class RedisCluster:
     def close(self) -> None:
         for node in self.nodes:
             node.close()
+
+
+class RedisSentinel:
+    """A primary with a replica, and a sentinel that makes the replica the primary when the primary is gone."""
+
+    SERVICE = "jobs"
+
+    def __init__(self) -> None:
+        self.primary = RedisServer(durable=True)
+        self.replica = RedisServer(durable=True, replicaof=("127.0.0.1", str(self.primary.port)))
+        self.folder = make_folder("sentinel")
+        self.port = free_port()
+        rules = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"sentinel monitor {self.SERVICE} 127.0.0.1 {self.primary.port} 1",
+            f"sentinel down-after-milliseconds {self.SERVICE} 500",
+            f"sentinel failover-timeout {self.SERVICE} 3000",
+        ]
+        settings = self.folder / "sentinel.conf"
+        settings.write_text("\n".join(rules) + "\n")
+        program = find_program("redis-server", "valkey-server")
+        self._process = ServerProcess(bound([program, str(settings), "--sentinel"]), self.folder / "log")
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://127.0.0.1:{self.port}/{self.SERVICE}/0"
+
+    def start(self) -> RedisSentinel:
+        """Start all three and wait until the sentinel knows the others."""
+        self.primary.start()
+        self.replica.start()
+        self._process.start(lambda: "num-slaves" in self.cli("SENTINEL", "MASTER", self.SERVICE))
+        until(lambda: "online" in self.primary.cli("INFO", "replication"), "the replica follows")
+        until(lambda: f":{self.replica.port}" in self.cli("SENTINEL", "REPLICAS", self.SERVICE), "it is known")
+        return self
+
+    def cli(self, *words: str) -> str:
+        """What `redis-cli` prints for a command to the sentinel."""
+        command = [find_program("redis-cli", "valkey-cli"), "-h", "127.0.0.1", "-p", str(self.port), *words]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+    def close(self) -> None:
+        if self._process.alive:
+            self._process.end(signal.SIGKILL)
+        for server in (self.primary, self.replica):
+            server.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import PostgresServer, RedisServer
+from servers import PostgresServer, RedisSentinel, RedisServer
 
 import places
 from faults.proxy import Proxy
@@ -390,6 +390,23 @@ def test_a_redis_replica_takes_over(tmp_path: Path):
                 replica.close()
     finally:
         proxy.close()
+
+
+def test_sentinels_lead_workers_and_apps_to_the_new_primary(tmp_path: Path):
+    servers = places.started(RedisSentinel)
+    try:
+        with closing_world(tmp_path, servers.url) as world:
+            ids = [world.enqueue("quick", 0.01) for _ in range(50)]
+            worker = world.start_worker()
+            until(world.all_final, "the first jobs end")
+            assert int(servers.primary.cli("WAIT", "1", "1000")) == 1
+            servers.primary.kill()
+            until(lambda: _enqueued(lambda: world.enqueue("quick")), "a job can be enqueued at the new primary")
+            until(world.all_final, "work goes on")
+            assert set(ids) <= world.jobs().keys()
+            assert worker.alive
+    finally:
+        servers.close()
 
 
 # --- many processes -------------------------------------------------------------------------------------------------
