@@ -197,7 +197,7 @@ def _refuse_methods(fn: Any) -> None:
     if not inspect.isfunction(fn):
         raise TaskError(f"a task must be a function, not {fn!r}")
     owner = fn.__qualname__.rpartition(".")[0]
-    if owner and not owner.endswith("<locals>"):
+    if owner and not owner.endswith(">"):  # inside a function, or (before 3.12) a comprehension of one
         raise TaskError(
             f"{fn.__qualname__} is a method of a class; a worker has no instance to call it on. "
             "Make it a function at the top of a module, and pass what it needs as arguments"
