@@ -1,4 +1,4 @@
-"""`redis://HOST`, with `rediss` for TLS, `+cluster` and `+sentinel`, and `redis+unix:///PATH`."""
+"""`redis://HOST`, with `rediss` for TLS, and `+cluster` and `+sentinel`."""
 
 from __future__ import annotations
 

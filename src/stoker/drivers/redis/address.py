@@ -20,14 +20,14 @@ class Kind(StrEnum):
 
 
 class Node(NamedTuple):
-    """One server process: a host and a port, or (port 0) the path of a socket file."""
+    """One server process."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" if self.port else self.host
+        return f"{host}:{self.port}"
 
 
 class Tls(Struct, frozen=True):

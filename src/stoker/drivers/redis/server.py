@@ -29,8 +29,8 @@ from stoker.drivers.redis.address import Address, Kind
 _EARLY: Final = (encodings.idna, secrets)
 """redis-py and sockets import these when they connect; a child that is forked meanwhile would wait for ever."""
 
-BROKEN: Final = (RedisError, OSError, ImportError)
-"""What the clients raise; a cluster's are among them by their base."""
+BROKEN: Final = (RedisError, RedisClusterException, OSError)
+"""What the clients raise; some of a cluster's have a base of their own."""
 
 Client = Redis | RedisCluster
 
@@ -129,8 +129,6 @@ def _open(address: Address) -> Client:
             primary: Redis = _sentinel(address, options).master_for(address.service, db=address.database)
             return primary
     [node] = address.nodes
-    if not node.port:
-        return Redis(unix_socket_path=node.host, db=address.database, **options)
     return Redis(host=node.host, port=node.port, db=address.database, **options)
 
 
