@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from stoker.clock import SECOND, Clock, monotonic
-from stoker.errors import ConfigError, StoreBroken
+from stoker.errors import ConfigError
 from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
@@ -36,6 +36,7 @@ from stoker.stores.postgres.filters import matching, open_to
 from stoker.stores.postgres.floors import Floors
 from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, numbers, restored, restoring
 from stoker.stores.record import STATES, from_job, record_of, strings, to_job, to_json, worker_of
+from stoker.stores.schema import unapplied
 from stoker.stores.statements import load_migrations, load_statements
 
 _PACKAGE: Final = "stoker.stores.postgres"
@@ -200,13 +201,7 @@ class PostgresStore:
         if (yield self._ask("has_schema")).rows[0][0]:
             reply = yield self._ask("version")
             version = reply.rows[0][0]
-        names = list(self._migrations)
-        if version > len(names):
-            raise StoreBroken(
-                f"the schema {self._schema!r} was written by a newer version of Stoker (schema {version}, this version "
-                f"knows {len(names)}); upgrade Stoker, nothing was changed"
-            )
-        return names[version:]
+        return unapplied(self._migrations, version, f"the schema {self._schema!r} was written")
 
     def migrations(self) -> Mapping[str, str]:
         """See `Store.migrations`."""

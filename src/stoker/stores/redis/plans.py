@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stoker.clock import SECOND, Clock
-from stoker.errors import ConfigError, StokerError, StoreBroken, StoreUnavailable
+from stoker.errors import ConfigError, StokerError, StoreUnavailable
 from stoker.job import LIVE, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
@@ -50,6 +50,7 @@ from stoker.stores.redis.rows import (
 )
 from stoker.stores.redis.scripts import load_scripts
 from stoker.stores.redis.trail import STRETCH, Trail, held_only
+from stoker.stores.schema import unapplied
 
 _PACKAGE: Final = "stoker.stores.redis"
 _BYTES: Final = 4_000_000
@@ -211,13 +212,7 @@ class RedisStore:
     def _pending(self) -> Steps[list[str]]:
         reply = yield self._ask("version")
         version = int(reply.rows[0][0] or 0)
-        names = list(self._migrations)
-        if version > len(names):
-            raise StoreBroken(
-                f"the keys {self._tag}:… were written by a newer version of Stoker (schema {version}, this version "
-                f"knows {len(names)}); upgrade Stoker, nothing was changed"
-            )
-        return names[version:]
+        return unapplied(self._migrations, version, f"the keys {self._tag}:… were written")
 
     def migrations(self) -> Mapping[str, str]:
         """See `Store.migrations`."""

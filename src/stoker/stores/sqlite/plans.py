@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from stoker.clock import SECOND, Clock, now
-from stoker.errors import StoreBroken
 from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
 from stoker.plan import Statement, Steps, Violation, reading, waking, writing
 from stoker.store import (
@@ -34,6 +33,7 @@ from stoker.store import (
 )
 from stoker.stores.outcomes import consequence, is_plain
 from stoker.stores.record import COLUMNS, STATES, from_job, record_of, strings, to_job, to_json, worker_of
+from stoker.stores.schema import unapplied
 from stoker.stores.sqlite.filters import matching, open_to
 from stoker.stores.sqlite.rows import full_row, new_row, repeated, said, shown, slot
 from stoker.stores.statements import load_migrations, load_statements, split_statements
@@ -322,13 +322,7 @@ class SqliteStore:
         if (yield self._ask("has_schema")).rows:
             reply = yield self._ask("version")
             version = int(reply.rows[0][0])
-        names = list(self._migrations)
-        if version > len(names):
-            raise StoreBroken(
-                f"the database was written by a newer version of Stoker (schema {version}, this version knows "
-                f"{len(names)}); upgrade Stoker, nothing was changed"
-            )
-        return names[version:]
+        return unapplied(self._migrations, version, "the database was written")
 
     def migrations(self) -> Mapping[str, str]:
         """See `Store.migrations`."""

@@ -1,6 +1,7 @@
 -- uses: ask
--- A job's stand: what changes of it, as a list. It is packed, because a field more costs more than a byte more. Instants are 0 and the worker is '' where there is none. `LINE` is the queue and the
--- task, with a NUL between, which no text holds: jobs of one line are claimed in one order.
+-- A job's stand: what changes of it, as a list. It is packed, because a field more costs more than a byte more. Instants
+-- are 0 and the worker is '' where there is none. `LINE` is the queue and the task, with a NUL between, which no text
+-- holds: jobs of one line are claimed in one order.
 local STATE, FLAGS, PRIORITY, FENCE, ATTEMPT, CRASHES, MAX_ATTEMPTS, MAX_CRASHES = 1, 2, 3, 4, 5, 6, 7, 8
 local REF, KEEP_FOR, RUN_AT, CREATED, UPDATED, STARTED, FINISHED, WORKER, LINE = 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FORM = '>BBi2I4i4i4i4i4i8i8i8i8i8i8i8s'
