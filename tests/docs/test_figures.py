@@ -88,3 +88,9 @@ def test_a_peer_that_did_not_run_is_named_with_the_reason(figures, stores):
     lines = figures["full"](stores)
     assert lines.count("- Peer was left out: it does not start") == 1
     assert not any("| Peer" in line for line in lines)
+
+
+def test_stores_that_were_measured_by_other_rounds_say_so(figures, stores):
+    stores["postgres"]["machine"]["rounds"] = 1
+    stores["sqlite"]["machine"]["rounds"] = 3
+    assert "medians of 3 rounds (SQLite), one round (PostgreSQL)" in "\n".join(figures["short"](stores))
