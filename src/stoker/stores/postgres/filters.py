@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stoker.job import LIVE, State
+from stoker.job import LIVE
 from stoker.store import Action, Change, Filter
-from stoker.stores.record import CODES
+from stoker.stores.states import ENDED_BADLY, PROCESSING, STARTABLE, state_in
 
 # Where an index holds the first characters only, these are asked for as well.
 _CONDITIONS = {
@@ -21,19 +21,9 @@ _CONDITIONS = {
     "idle_for": 'updated_at <= "$schema".present(%(now)s::bigint) - %(idle_for)s',
 }
 
-
-def _state_in(*states: State) -> str:
-    # Literals, not parameters: only so does the planner know that a partial index holds all the rows.
-    return f"state IN ({', '.join(str(code) for code in sorted({CODES[State(state)] for state in states}))})"
-
-
-_STARTABLE = _state_in(State.WAITING, State.SCHEDULED, State.QUEUED)
-_ENDED_BADLY = _state_in(State.FAILED, State.CANCELLED)
-_PROCESSING = _state_in(State.PROCESSING)
-
 _TWIN = (
     'EXISTS (SELECT FROM "$schema".jobs AS twin '
-    f"WHERE left(twin.key, 255) = left(job.key, 255) AND twin.key = job.key AND twin.{_state_in(*LIVE)})"
+    f"WHERE left(twin.key, 255) = left(job.key, 255) AND twin.key = job.key AND twin.{state_in(*LIVE)})"
 )
 _ALIVE = (
     'ARRAY(SELECT ref FROM "$schema".workers WHERE NOT lapsed AND lease_until > "$schema".present(%(now)s::bigint))'
@@ -41,11 +31,11 @@ _ALIVE = (
 _DEAD = f"(worker IS NULL OR worker <> ALL ({_ALIVE}))"
 
 _OPEN = {
-    Action.CANCEL: f"{_state_in(*LIVE)} AND cancelling IS NULL",
-    Action.RETRY: f"{_ENDED_BADLY} AND (key IS NULL OR NOT {_TWIN})",
-    Action.REQUEUE: f"{_PROCESSING} AND {_DEAD}",
-    Action.PRIORITISE: f"{_STARTABLE} AND priority <> %(priority)s",
-    Action.DELETE: f"(NOT {_PROCESSING} OR {_DEAD})",
+    Action.CANCEL: f"{state_in(*LIVE)} AND cancelling IS NULL",
+    Action.RETRY: f"{ENDED_BADLY} AND (key IS NULL OR NOT {_TWIN})",
+    Action.REQUEUE: f"{PROCESSING} AND {_DEAD}",
+    Action.PRIORITISE: f"{STARTABLE} AND priority <> %(priority)s",
+    Action.DELETE: f"(NOT {PROCESSING} OR {_DEAD})",
 }
 
 
@@ -56,7 +46,7 @@ def matching(which: Filter) -> tuple[str, dict[str, Any]]:
     if which.ids is not None:
         params["ids"] = list(which.ids)
     if which.states is not None:
-        conditions.append(_state_in(*which.states) if which.states else "false")
+        conditions.append(state_in(*which.states) if which.states else "false")
     return " AND ".join(conditions) or "true", params
 
 

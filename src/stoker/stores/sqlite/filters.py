@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stoker.job import LIVE, State
+from stoker.job import LIVE
 from stoker.store import Action, Change, Filter
-from stoker.stores.record import CODES, to_json
+from stoker.stores.record import to_json
+from stoker.stores.states import ENDED_BADLY, PROCESSING, STARTABLE, state_in
 
 _CONDITIONS = {
     "queue": "queue = :queue",
@@ -20,27 +21,14 @@ _CONDITIONS = {
 
 _DEAD = "coalesce(worker, 0) NOT IN (SELECT ref FROM stoker_workers WHERE lease_until > :now)"
 
-
-def _state_in(*states: State) -> str:
-    # Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
-    codes = sorted({CODES[State(state)] for state in states})
-    if len(codes) == 1:
-        return f"state = {codes[0]}"
-    return f"state IN ({', '.join(map(str, codes))})"
-
-
-_STARTABLE = _state_in(State.WAITING, State.SCHEDULED, State.QUEUED)
-_ENDED_BADLY = _state_in(State.FAILED, State.CANCELLED)
-_PROCESSING = _state_in(State.PROCESSING)
-
-_TWIN = f"SELECT 1 FROM stoker_jobs AS twin WHERE twin.key = stoker_jobs.key AND twin.{_state_in(*LIVE)}"  # noqa: S608
+_TWIN = f"SELECT 1 FROM stoker_jobs AS twin WHERE twin.key = stoker_jobs.key AND twin.{state_in(*LIVE)}"  # noqa: S608
 
 _OPEN = {
-    Action.CANCEL: f"{_state_in(*LIVE)} AND cancelling IS NULL",
-    Action.RETRY: f"{_ENDED_BADLY} AND (key IS NULL OR NOT EXISTS ({_TWIN}))",
-    Action.REQUEUE: f"{_PROCESSING} AND {_DEAD}",
-    Action.PRIORITISE: f"{_STARTABLE} AND priority <> :priority",
-    Action.DELETE: f"(NOT {_PROCESSING} OR {_DEAD})",
+    Action.CANCEL: f"{state_in(*LIVE)} AND cancelling IS NULL",
+    Action.RETRY: f"{ENDED_BADLY} AND (key IS NULL OR NOT EXISTS ({_TWIN}))",
+    Action.REQUEUE: f"{PROCESSING} AND {_DEAD}",
+    Action.PRIORITISE: f"{STARTABLE} AND priority <> :priority",
+    Action.DELETE: f"(NOT {PROCESSING} OR {_DEAD})",
 }
 
 
@@ -52,7 +40,7 @@ def matching(which: Filter, now: int) -> tuple[str, dict[str, Any]]:
         conditions.append("id IN (SELECT value FROM json_each(:ids))")
         params["ids"] = to_json(which.ids)
     if which.states is not None:
-        conditions.append(_state_in(*which.states) if which.states else "0")
+        conditions.append(state_in(*which.states) if which.states else "0")
     if which.idle_for is not None:
         conditions.append("updated_at <= :idle_since")
         params["idle_since"] = now - which.idle_for
