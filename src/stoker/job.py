@@ -40,10 +40,51 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.QUEUED: frozenset({State.PROCESSING, State.SCHEDULED, State.CANCELLED}),
     State.PROCESSING: frozenset({State.QUEUED, State.SCHEDULED, *FINAL}),
     State.COMPLETED: frozenset(),
-    State.FAILED: frozenset({State.QUEUED}),
-    State.CANCELLED: frozenset({State.QUEUED}),
+    State.FAILED: frozenset({State.QUEUED, State.WAITING}),
+    State.CANCELLED: frozenset({State.QUEUED, State.WAITING}),
 }
 """Every move that a store may make. Deleting is not a move."""
+
+
+class ParentFailure(StrEnum):
+    """What it means to a waiting job that one of its parents ended badly: failed, cancelled, or deleted unfinished."""
+
+    CANCEL = "cancel"
+    """it is cancelled"""
+    RUN = "run"
+    """nothing: it runs once all have ended"""
+    HOLD = "hold"
+    """it goes on waiting: for a person to retry the parent"""
+    ONLY = "only"
+    """that it is needed: it runs once all have ended, and is cancelled if all completed"""
+
+
+PARENT_FAILED: Final = "a job that this one waited for did not complete"
+"""The error of a job that was cancelled for its parent."""
+NOT_NEEDED: Final = "not needed: every job that this one waited for completed"
+"""The error of a job that was there for a failure."""
+
+
+class Limit(Struct, frozen=True):
+    """How many jobs of one kind may be processed at once, and how many begun in a while. The latest one counts."""
+
+    key: str
+    """jobs with the same key share the limit, whatever their queues"""
+    concurrency: int | None = None
+    rate: int | None = None
+    """with `period`: a token bucket that holds `rate` and is refilled evenly, as many in a period"""
+    period: int | None = None
+    """span"""
+
+
+class Guard(Struct, frozen=True):
+    """Makes one job of many requests."""
+
+    name: str
+    span: int
+    last: bool
+    """True (debounce): a request that comes before the job began takes its place, and puts it off; False (throttle):
+    of all requests within a span, the first counts"""
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -74,9 +115,16 @@ class NewJob(Struct, frozen=True, kw_only=True):
     meta: str | None = None
     """JSON of the caller's own; a store only carries it"""
     parents: tuple[str, ...] = ()
-    """ids of the jobs that must end first"""
+    """ids of the jobs that must end first; of the same call, only ones that stand before it"""
+    on_parent_failure: ParentFailure = ParentFailure.CANCEL
+    extends: str | None = None
+    """id of a job that is processing: whatever waits for that one will wait for this one as well"""
     workflow: str | None = None
     schedule: str | None = None
+    limit: Limit | None = None
+    share: str | None = None
+    """whose turn it takes in a queue that is fair by argument"""
+    guard: Guard | None = None
 
 
 LONGEST_MESSAGE: Final = 4_000
@@ -96,7 +144,8 @@ class Inserted(Struct, frozen=True):
 
     id: str
     created: bool
-    """False: an unfinished job with the same key (or the same id) was there; `id` is that one's"""
+    """False: an unfinished job with the same key (or the same id) was there, or its guard made none of it; `id` is that
+    one's. It is '' where the job that this one `extends` is not processing any more"""
 
 
 class Claim(Struct, frozen=True, array_like=True, gc=False):
@@ -284,6 +333,7 @@ class Job(Struct, frozen=True, kw_only=True):
     overrides: Any
     """the worker's options that this job changes"""
     parents: tuple[str, ...]
+    """all the jobs that had to end first"""
     workflow: str | None
     schedule: str | None
     worker: str | None
@@ -300,6 +350,14 @@ class Job(Struct, frozen=True, kw_only=True):
     fence: int = 0
     cancel_requested: bool = False
     """processing, and told to stop"""
+    on_parent_failure: ParentFailure = ParentFailure.CANCEL
+    open_parents: tuple[str, ...] = ()
+    """those of its parents that it still waits for, sorted"""
+    parent_failed: bool = False
+    """waiting, and one of its parents ended badly"""
+    limit: str | None = None
+    """the key of its limit"""
+    share: str | None = None
 
     @property
     def finished(self) -> bool:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Plan
+from stoker.schedule import Put, Schedule
 
 
 class Traits(Struct, frozen=True):
@@ -135,7 +136,9 @@ class Action(StrEnum):
 
     `cancel`      waiting, scheduled and queued jobs end as cancelled now; processing ones are asked to stop (once)
     `retry`       failed and cancelled jobs are queued again and granted one attempt more, past `max_attempts` and
-                  `max_crashes` if need be; not those whose key another unfinished job has taken
+                  `max_crashes` if need be; not those whose key another unfinished job has taken. One with unfinished
+                  parents (those retried with it included) waits for these; one with `ONLY` is not retried while all
+                  its parents are completed or gone
     `requeue`     processing jobs whose worker is not alive are queued again, the crash counted
     `prioritise`  waiting, scheduled and queued jobs get another priority
     `delete`      all but processing jobs whose worker is alive are deleted
@@ -167,11 +170,33 @@ class Facet(StrEnum):
     OWNER = "owner"
 
 
+class Fair(StrEnum):
+    """Between whom the jobs of a queue take turns."""
+
+    OWNER = "owner"
+    SHARE = "share"
+    """the argument that their tasks name with `by`"""
+
+
+class QueueLimit(Struct, frozen=True):
+    """What is let through a queue, across all processes; as it comes, everything."""
+
+    concurrency: int | None = None
+    """jobs processed at once"""
+    rate: int | None = None
+    """with `period`: a token bucket that holds `rate` and is refilled evenly, as many in a period"""
+    period: int | None = None
+    """span"""
+    fair: Fair | None = None
+    """between whom turns are taken; None: between nobody"""
+
+
 class QueueInfo(Struct, frozen=True, kw_only=True):
     """One queue as it stands."""
 
     name: str
     paused: bool = False
+    limit: QueueLimit = QueueLimit()
     waiting: int = 0
     scheduled: int = 0
     queued: int = 0
@@ -187,12 +212,96 @@ class Census(Struct, frozen=True):
     workers: Sequence[Worker]
 
 
+class Flow(Struct, frozen=True, kw_only=True):
+    """A workflow as its jobs tell it."""
+
+    id: str
+    counts: Mapping[State, int]
+    """its jobs by state; states with none are left out"""
+    created_at: int
+    """instant at which the first of its jobs was made"""
+    updated_at: int
+    """instant at which something last happened to one of them"""
+
+
+class Schedules(Struct, frozen=True):
+    """Schedules as they were when they were read."""
+
+    now: int
+    """the store's present, an instant"""
+    schedules: Sequence[Schedule]
+    due_in: int | None = None
+    """span until the next tick of any schedule, 0 if it is past; None: there is none"""
+
+
+class Grant(Struct, frozen=True):
+    """The answer to who asks for a lock."""
+
+    token: int | None
+    """grows with every grant of any lock of this store; None: somebody else has it"""
+    free_in: int
+    """span until it is free unless it is renewed"""
+
+
+class ScheduleStore(Protocol):
+    """Where schedules live. Who reads them decides when they fire; the store sees to it that each tick counts once."""
+
+    def put(self, puts: Sequence[Put]) -> Plan[list[bool]]:
+        """Write schedules, each if it still has the version that was read, and insert the jobs that go with it, as
+        `Store.insert` does. False: somebody else wrote it meanwhile, and neither it nor its jobs were written.
+
+        `version` 0 is a schedule that is not there. A schedule that was written has the version after.
+        """
+        ...
+
+    def drop(self, name: str) -> Plan[bool]:
+        """Forget a schedule; whether it was there. Jobs that it made stay."""
+        ...
+
+    def read(self, names: Sequence[str] | None = None) -> Plan[Schedules]:
+        """These schedules (None: all), by name."""
+        ...
+
+    def due(self, limit: int = 1000) -> Plan[Schedules]:
+        """Those whose `next_at` has come, up to `limit`, longest due first, then by name. Changes nothing."""
+        ...
+
+
+class LockStore(Protocol):
+    """Where locks live. The store's clock says who holds one, and a token tells a late holder from the present one."""
+
+    def acquire(self, name: str, holder: str, ttl: int) -> Plan[Grant]:
+        """Give the lock to this holder for a span, if it is free. Who holds it already gets the same token, renewed.
+
+        A lock is free that was released, or whose span ran out.
+        """
+        ...
+
+    def renew(self, name: str, token: int, ttl: int) -> Plan[bool]:
+        """Hold it for a span from now. False: it is not held with that token any more."""
+        ...
+
+    def release(self, name: str, token: int) -> Plan[bool]:
+        """Free it. False: it was not held with that token any more."""
+        ...
+
+
 class Store(Protocol):
     """Where jobs live."""
 
     @property
     def traits(self) -> Traits:
         """What this store can do."""
+        ...
+
+    @property
+    def schedules(self) -> ScheduleStore:
+        """What fires when."""
+        ...
+
+    @property
+    def locks(self) -> LockStore:
+        """Who holds what."""
         ...
 
     # --- a job's life -----------------------------------------------------------------------------------------------
@@ -202,7 +311,27 @@ class Store(Protocol):
 
         A job whose key an unfinished job has (one of the same call included) is not made: the answer names that job.
         Nor is one whose id exists, which counts first; the same id twice in a call is one job. A job is `waiting`
-        while it has unfinished parents, else `scheduled` while it is not due, else `queued`.
+        while it has open parents (see below), else `scheduled` while it is not due, else `queued`.
+
+        Open parents are those that a job still waits for. When it is made they are those of its parents that are
+        unfinished, and, with `HOLD`, those that ended badly; with `CANCEL`, one that ended badly has it cancelled at
+        once, as any later end would. Ids of jobs that do not exist are nobody's parents.
+
+        A job with `extends` becomes an open parent of everything that waits for that job, if it is processing; else
+        it is not made.
+
+        The consequences of an end, with whatever ends the job (an outcome, a recovery, a person): of each job that has
+        it as an open parent, it is open no more; except that one that ended badly has it cancelled with `CANCEL` (its
+        error is `PARENT_FAILED`), and stays open with `HOLD`; else that is noted. A job whose last open parent went is
+        scheduled or queued; but with `ONLY`, if no parent ended badly, cancelled (its error is `NOT_NEEDED`). To be
+        deleted is to end badly, with `HOLD` as with `CANCEL`. Consequences have their own, all in one transaction; of
+        several jobs that end together they follow when all have.
+
+        Guards: a job with a guard is not made if one was made under that name which stands in its place. Throttle: a
+        job that was made within the span. Debounce: a job that is scheduled or queued and never began; that one takes
+        this one's payload, and is due a span from now. Else it is made, with debounce due a span from now.
+
+        Limits: `limit` says what holds for all jobs of its key from now on.
         """
         ...
 
@@ -232,6 +361,15 @@ class Store(Protocol):
         due jobs as the exchange begins to claim, by name, beginning with the one numbered `turn` (counted round and
         round); room that one leaves goes to the others, in the same order.
         A claimed job's fence and attempt are one higher. Only a worker that is alive claims.
+
+        Limits: a job is passed over, and those behind it are not, while as many jobs with its limit key as its limit's
+        `concurrency` are processing, or its bucket is empty; so are all jobs of a queue whose limit is reached. A claim
+        takes a token from its buckets (see `stores.bucket`). `due_in` counts empty buckets that queued jobs wait for as
+        well. As an exchange begins to claim, no bucket is emptier than empty.
+
+        Fair: in a queue that is fair, jobs stand by priority, then by turn, then as above. When a job is queued, its
+        turn is one past the last turn of the queued jobs of the same owner (or share; those without are together), but
+        no less than the first turn of all queued jobs in its queue; the first of all is 0.
         """
         ...
 
@@ -265,7 +403,9 @@ class Store(Protocol):
     def prune(self, limit: int = 1000) -> Plan[int]:
         """Delete up to `limit` finished jobs whose retention is over, longest over first; returns how many.
 
-        What records say of a worker that is gone for months may be forgotten as well.
+        Jobs of a workflow stay while one of its jobs is unfinished: what they returned may be asked for. What guards
+        remember is forgotten with the time, and locks that nobody holds. What records say of a worker that is gone for
+        months may be forgotten as well.
         """
         ...
 
@@ -306,9 +446,18 @@ class Store(Protocol):
         """Let no more jobs of the queue be claimed, or let them again. Running ones go on."""
         ...
 
+    def limit(self, queue: str, limit: QueueLimit) -> Plan[None]:
+        """Let so much through the queue from now on. Queued jobs get their turns as if they were queued anew, in the
+        order in which they stand without turns.
+        """
+        ...
+
     def restore(self, jobs: Sequence[Job]) -> Plan[int]:
         """Put records back with their ids, states and history; those whose id exists, or whose key another unfinished
         job has, are skipped. Returns how many were put back.
+
+        A waiting job waits for its `open_parents`, whether these are there or not; one that is there and finished, or
+        is put back so, has its consequences. A limit's key is put back, its numbers come with the next insert.
         """
         ...
 
@@ -324,4 +473,12 @@ class Store(Protocol):
 
     def census(self) -> Plan[Census]:
         """Queues (known ones and those with unfinished jobs, by name) and workers (by start) as they stand."""
+        ...
+
+    def results(self, ids: Sequence[str]) -> Plan[dict[str, str]]:
+        """What these jobs returned, as JSON text, by id; those that did not complete are left out."""
+        ...
+
+    def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> Plan[list[Flow]]:
+        """These workflows (None: all), by id: newest first, or as the page says. One without jobs does not exist."""
         ...

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from stoker.clock import SECOND, to_datetime, to_instant, to_span
-from stoker.job import FINAL, Failure, Job, NewJob, State
+from stoker.job import FINAL, Failure, Job, NewJob, ParentFailure, State
 from stoker.store import Worker
 
 CODES: Final[Mapping[State, int]] = {state: number for number, state in enumerate(State)}
@@ -59,6 +59,13 @@ class Record(msgspec.Struct):
     errors: str | None = None
     started_at: int | None = None
     finished_at: int | None = None
+    on_parent_failure: str | None = None
+    """None: as usual, `cancel`"""
+    parent_failed: bool = False
+    limit_key: str | None = None
+    share: str | None = None
+    open_parents: str | None = None
+    """for reading: a JSON array, sorted; stores keep them in a better way"""
 
 
 COLUMNS = Record.__struct_fields__
@@ -108,11 +115,18 @@ def list_of(text: str | None) -> tuple[str, ...]:
 
 
 def first_place(job: NewJob, now: int) -> tuple[State, int]:
-    """The state of a job that is inserted now (unless it has no unfinished parents left), and when it is due."""
+    """The state of a job that is inserted now (unless it has no open parents), and when it is due."""
     run_at = now + job.delay if job.run_at is None else job.run_at
+    if job.guard is not None and job.guard.last:
+        run_at = now + job.guard.span
     if job.parents:
         return State.WAITING, run_at
     return (State.SCHEDULED if run_at > now else State.QUEUED), run_at
+
+
+def policy_of(on_parent_failure: ParentFailure) -> str | None:
+    """The policy as it is stored."""
+    return None if on_parent_failure is ParentFailure.CANCEL else on_parent_failure.value
 
 
 def from_new(job: NewJob, ref: int, now: int) -> Record:
@@ -140,6 +154,9 @@ def from_new(job: NewJob, ref: int, now: int) -> Record:
         parents=strings(job.parents),
         workflow=job.workflow,
         schedule=job.schedule,
+        on_parent_failure=policy_of(job.on_parent_failure),
+        limit_key=None if job.limit is None else job.limit.key,
+        share=job.share,
     )
 
 
@@ -188,12 +205,18 @@ def to_job(record: Record) -> Job:
         keep_for=record.keep_for / SECOND,
         fence=record.fence,
         cancel_requested=record.cancelling is not None,
+        on_parent_failure=ParentFailure(record.on_parent_failure or ParentFailure.CANCEL),
+        open_parents=list_of(record.open_parents),
+        parent_failed=bool(record.parent_failed),
+        limit=record.limit_key,
+        share=record.share,
     )
 
 
 def from_job(job: Job, ref: int) -> Record:
     """The record that `to_job` would read as this job. Finished or not is said by the state alone."""
     finished_at = (job.finished_at or job.updated_at) if job.state in FINAL else None
+    waiting = job.state is State.WAITING
     return Record(
         ref=ref,
         id=job.id,
@@ -229,6 +252,11 @@ def from_job(job: Job, ref: int) -> Record:
         errors=to_json([_stored(failure) for failure in job.errors]) if job.errors else None,
         started_at=None if job.started_at is None else to_instant(job.started_at),
         finished_at=None if finished_at is None else to_instant(finished_at),
+        on_parent_failure=policy_of(job.on_parent_failure),
+        parent_failed=job.parent_failed and waiting,
+        limit_key=job.limit,
+        share=job.share,
+        open_parents=strings(job.open_parents) if waiting else None,
     )
 
 

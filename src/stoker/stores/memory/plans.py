@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
-from stoker.clock import SECOND, Clock, now
+from stoker.clock import Clock, now
 from stoker.job import (
+    FINAL,
     LIVE,
     Claim,
     Failure,
@@ -28,7 +28,6 @@ from stoker.job import (
     Verdict,
     crash_failure,
 )
-from stoker.plan import Plan, Steps
 from stoker.store import (
     Action,
     Census,
@@ -36,44 +35,25 @@ from stoker.store import (
     Exchanged,
     Facet,
     Filter,
+    Flow,
     Orders,
     Page,
-    QueueInfo,
+    QueueLimit,
     Recovered,
     Routing,
     Traits,
     Want,
     Worker,
 )
+from stoker.stores.memory.family import Family
+from stoker.stores.memory.guards import Guards
+from stoker.stores.memory.immediate import immediate, immediate_waking
+from stoker.stores.memory.limits import Limits
+from stoker.stores.memory.locks import MemoryLocks
+from stoker.stores.memory.schedules import MemorySchedules
 from stoker.stores.memory.shelf import Shelf
-from stoker.stores.record import Record, appended, entry, from_job, from_new, list_of, to_job
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _immediate(*, wakes: bool) -> Callable[[Callable[P, T]], Callable[P, Plan[T]]]:
-    def decorate(body: Callable[P, T]) -> Callable[P, Plan[T]]:
-        name = body.__name__
-
-        @wraps(body)
-        def make(*args: P.args, **kwargs: P.kwargs) -> Plan[T]:
-            def steps() -> Steps[T]:
-                yield from ()
-                return body(*args, **kwargs)
-
-            return Plan(steps, name=name, writes=True, wakes=wakes)
-
-        return make
-
-    return decorate
-
-
-immediate = _immediate(wakes=False)
-"""Turns a method into a verb whose plan asks no database anything."""
-
-immediate_waking = _immediate(wakes=True)
-"""The same, for a verb that may make jobs due."""
+from stoker.stores.memory.views import flows_of, queues_of
+from stoker.stores.record import Record, appended, entry, from_job, from_new, list_of, strings, to_job
 
 
 class MemoryStore:
@@ -84,8 +64,13 @@ class MemoryStore:
     def __init__(self, clock: Clock = now) -> None:
         self._now = clock
         self._shelf = Shelf()
+        self._family = Family(self._shelf)
+        self._limits = Limits(self._shelf)
+        self._guards = Guards(self._shelf)
         self._workers: dict[str, Worker] = {}
         self._paused: dict[str, bool] = {}
+        self.schedules = MemorySchedules(clock, self._insert)
+        self.locks = MemoryLocks(clock)
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
@@ -96,12 +81,33 @@ class MemoryStore:
         return [self._insert(job, now) for job in jobs]
 
     def _insert(self, job: NewJob, now: int) -> Inserted:
-        if job.id in self._shelf.by_id:
-            return Inserted(job.id, created=False)
-        if job.key is not None and job.key in self._shelf.keys:
-            return Inserted(self._shelf.keys[job.key].id, created=False)
-        self._shelf.add(from_new(job, self._shelf.next_ref(), now))
+        other = self._in_the_way(job, now)
+        if other is not None:
+            return Inserted(other, created=False)
+        record = from_new(job, self._shelf.next_ref(), now)
+        self._shelf.add(record)
+        if job.limit is not None:
+            self._limits.put(job.limit)
+        if job.guard is not None:
+            self._guards.put(job.guard, record, now)
+        if job.extends is not None:
+            self._family.extend(record, job.extends)
+        if job.parents:
+            self._family.join(record, now)
+            if record.state in FINAL:
+                self._family.conclude([record], now)
         return Inserted(job.id, created=True)
+
+    def _in_the_way(self, job: NewJob, now: int) -> str | None:
+        """The job because of which this one is not made; '' where what it extends has ended."""
+        if job.id in self._shelf.by_id:
+            return job.id
+        extended = self._shelf.by_id.get(job.extends) if job.extends is not None else None
+        if job.extends is not None and (extended is None or extended.state is not State.PROCESSING):
+            return ""
+        if job.key is not None and job.key in self._shelf.keys:
+            return self._shelf.keys[job.key].id
+        return self._guards.in_place_of(job, now)
 
     @immediate
     def exchange(
@@ -117,10 +123,14 @@ class MemoryStore:
         """See `Store.exchange`."""
         now = self._now()
         refused = [outcome.ref for outcome in outcomes if not self._settle(outcome, now)]
+        settled = [record for outcome in outcomes if (record := self._shelf.by_ref.get(outcome.ref)) is not None]
         if known is not None:
             for record in [r for ref, r in self._shelf.held[worker].items() if ref not in known]:
                 self._settle(Outcome(record.ref, record.fence, Verdict.RELEASED), now)
+                settled.append(record)
+        self._conclude(settled, now)
         self._shelf.promote(now)
+        self._limits.mend(now)
         alive = self._alive(worker, now)
         ready = sorted(name for name, count in self._shelf.queued.items() if count and not self._paused.get(name))
         claims: list[Claim] = []
@@ -131,7 +141,12 @@ class MemoryStore:
                     claims += self._claim(worker, want.queue, routing, room, now)
                 else:
                     claims += self._claim_in_turns(worker, routing, ready, room, turn, now)
-        return Exchanged(claims, refused, self._shelf.due_in(now), alive)
+        spans = [span for span in (self._shelf.due_in(now), self._limits.token_in(now)) if span is not None]
+        return Exchanged(claims, refused, min(spans, default=None), alive)
+
+    def _conclude(self, records: Sequence[Record], now: int) -> None:
+        """Draw the consequences for those of the records that ended just now."""
+        self._family.conclude([record for record in records if record.state in FINAL], now)
 
     def _claim_in_turns(
         self, worker: str, routing: Routing, names: list[str], room: int, turn: int, now: int
@@ -149,15 +164,18 @@ class MemoryStore:
         return claims
 
     def _claim(self, worker: str, queue: str, routing: Routing, room: int, now: int) -> list[Claim]:
+        room = min(room, self._limits.room_in(queue, now))
         if room <= 0 or self._paused.get(queue):
             return []
         claims: list[Claim] = []
-        for record in self._shelf.first(queue, room, lambda record: _takes(routing, record)):
+        room_for = partial(self._limits.room, now=now)
+        for record in self._shelf.first(queue, room, partial(_takes, routing), room_for):
             record.fence += 1
             record.attempt += 1
             record.worker = worker
             record.started_at = now
             self._shelf.move(record, State.PROCESSING, now)
+            self._limits.take(queue, record.limit_key, now)
             claims.append(
                 Claim(
                     record.ref,
@@ -276,20 +294,30 @@ class MemoryStore:
         lost.sort(key=lambda record: record.ref)
         for record in lost[:limit]:
             self._crash(record, now)
+        failed = sum(record.state is State.FAILED for record in lost[:limit])
+        queued = sum(record.state is State.QUEUED for record in lost[:limit])
+        self._conclude(lost[:limit], now)
         for name in [name for name in self._workers if not self._alive(name, now)]:
             if not self._shelf.held[name]:
                 del self._workers[name]
-        failed = sum(record.state is State.FAILED for record in lost[:limit])
-        return Recovered(queued=sum(r.state is State.QUEUED for r in lost[:limit]), failed=failed)
+        return Recovered(queued, failed)
 
     @immediate
     def prune(self, limit: int = 1000) -> int:
         """See `Store.prune`."""
         now = self._now()
-        over = [(r.finished_at + r.keep_for, r) for r in self._shelf.by_id.values() if r.finished_at is not None]
+        self._guards.forget(now)
+        self.locks.forget(now)
+        under_way = {r.workflow for r in self._shelf.by_id.values() if r.workflow is not None and r.state in LIVE}
+        over = [
+            (r.finished_at + r.keep_for, r)
+            for r in self._shelf.by_id.values()
+            if r.finished_at is not None and r.workflow not in under_way
+        ]
         doomed = heapq.nsmallest(limit, ((end, r.ref, r) for end, r in over if end <= now))
         for _, _, record in doomed:
             self._shelf.delete(record)
+        self._family.conclude([record for _, _, record in doomed], now, gone=True)
         return len(doomed)
 
     # --- the schema -------------------------------------------------------------------------------------------------
@@ -314,14 +342,21 @@ class MemoryStore:
     def amend(self, which: Filter, change: Change, limit: int | None = None) -> int:
         """See `Store.amend`."""
         now = self._now()
-        changed = 0
+        changed: list[Record] = []
         for record in list(self._shelf.matching(which, now)):
-            if changed == limit:
+            if len(changed) == limit:
                 break
             if self._open_to(record, change, now):
                 self._apply(record, change, now)
-                changed += 1
-        return changed
+                changed.append(record)
+        if change.action is Action.RETRY:
+            for record in changed:
+                self._family.rejoin(record, now)
+        elif change.action is Action.DELETE:
+            self._family.conclude(changed, now, gone=True)
+        else:
+            self._conclude(changed, now)
+        return len(changed)
 
     @immediate
     def eligible(self, which: Filter, change: Change) -> int:
@@ -347,7 +382,7 @@ class MemoryStore:
                 return record.state in LIVE and record.cancelling is None
             case Action.RETRY:
                 free = record.key is None or record.key not in self._shelf.keys
-                return record.state in (State.FAILED, State.CANCELLED) and free
+                return record.state in (State.FAILED, State.CANCELLED) and free and self._family.is_needed(record)
             case Action.REQUEUE:
                 return processing and not self._alive(record.worker, now)
             case Action.PRIORITISE:
@@ -385,6 +420,15 @@ class MemoryStore:
         self._paused[queue] = paused
 
     @immediate_waking
+    def limit(self, queue: str, limit: QueueLimit) -> None:
+        """See `Store.limit`."""
+        before = self._limits.of_queue(queue)
+        self._limits.put_queue(queue, limit)
+        self._paused.setdefault(queue, False)
+        if limit.fair is not before.fair:
+            self._shelf.take_turns(queue, limit.fair)
+
+    @immediate_waking
     def restore(self, jobs: Sequence[Job]) -> int:
         """See `Store.restore`."""
         return sum(self._restore(job) for job in jobs)
@@ -394,6 +438,11 @@ class MemoryStore:
             return False
         record = from_job(job, self._shelf.next_ref())
         self._shelf.add(record)
+        for parent in job.open_parents if record.state is State.WAITING else ():
+            self._family.link(parent, record.id)
+            known = self._shelf.by_id.get(parent)
+            self._conclude([known] if known is not None else [], self._now())
+        self._conclude([record], self._now())
         return True
 
     # --- readers ----------------------------------------------------------------------------------------------------
@@ -407,7 +456,11 @@ class MemoryStore:
             if (page.before is None or record.id < page.before) and (page.after is None or record.id > page.after)
         )
         first = heapq.nlargest if page.after is None else heapq.nsmallest
-        return [to_job(record) for record in first(page.limit, matching, key=lambda record: record.id)]
+        return [self._job(record) for record in first(page.limit, matching, key=lambda record: record.id)]
+
+    def _job(self, record: Record) -> Job:
+        record.open_parents = strings(self._family.open_parents(record.id))
+        return to_job(record)
 
     @immediate
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> dict[str, int]:
@@ -419,27 +472,20 @@ class MemoryStore:
     def census(self) -> Census:
         """See `Store.census`."""
         now = self._now()
-        states: dict[str, Counter[State]] = {name: Counter() for name in self._paused}
-        due: dict[str, int] = {}
-        for record in self._shelf.by_id.values():
-            if record.state in LIVE:
-                states.setdefault(record.queue, Counter())[record.state] += 1
-            if record.state is State.QUEUED:
-                due[record.queue] = min(record.run_at, due.get(record.queue, record.run_at))
-        queues = [
-            QueueInfo(
-                name=name,
-                paused=self._paused.get(name, False),
-                waiting=count[State.WAITING],
-                scheduled=count[State.SCHEDULED],
-                queued=count[State.QUEUED],
-                processing=count[State.PROCESSING],
-                oldest=max(0, now - due[name]) / SECOND if name in due else None,
-            )
-            for name, count in sorted(states.items())
-        ]
+        queues = queues_of(self._shelf.by_id.values(), self._paused, self._limits.of_queue, now)
         workers = [msgspec.structs.replace(w, running=len(self._shelf.held[w.id])) for w in self._workers.values()]
         return Census(queues, sorted(workers, key=lambda worker: (worker.started_at, worker.id)))
+
+    @immediate
+    def results(self, ids: Sequence[str]) -> dict[str, str]:
+        """See `Store.results`."""
+        found = (self._shelf.by_id.get(id) for id in ids)
+        return {r.id: r.result for r in found if r is not None and r.state is State.COMPLETED and r.result is not None}
+
+    @immediate
+    def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> list[Flow]:
+        """See `Store.flows`."""
+        return flows_of(self._shelf.by_id.values(), ids, page)
 
     def _alive(self, worker: str | None, now: int) -> bool:
         known = self._workers.get(worker or "")

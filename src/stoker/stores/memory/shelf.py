@@ -7,8 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from stoker.job import FINAL, LIVE, State
-from stoker.store import Filter
+from stoker.store import Fair, Filter
+from stoker.stores.memory.turns import Turns
 from stoker.stores.record import Record, list_of
+
+_Place = tuple[int, int, int, int]
+_Line = list[tuple[_Place, Record]]
 
 
 class Shelf:
@@ -24,7 +28,15 @@ class Shelf:
         self.keys: dict[str, Record] = {}
         self.held: dict[str, dict[int, Record]] = defaultdict(dict)
         self.queued: Counter[str] = Counter()
-        self._ready: dict[str, list[tuple[tuple[int, int, int], Record]]] = defaultdict(list)
+        """by queue"""
+        self.queued_by_limit: Counter[str | None] = Counter()
+        self.processing: Counter[str | None] = Counter()
+        """by limit key"""
+        self.processing_in: Counter[str] = Counter()
+        """by queue"""
+        self.turns = Turns()
+        self._ready: dict[str, dict[str | None, _Line]] = defaultdict(dict)
+        """by queue and limit key"""
         self._due: list[tuple[int, int, Record]] = []
 
     def next_ref(self) -> int:
@@ -51,19 +63,27 @@ class Shelf:
     def _leave(self, record: Record) -> None:
         if record.state is State.QUEUED:
             self.queued[record.queue] -= 1
+            self.queued_by_limit[record.limit_key] -= 1
+            self.turns.take(record)
         elif record.state is State.PROCESSING:
             self.held[record.worker or ""].pop(record.ref, None)
+            self.processing[record.limit_key] -= 1
+            self.processing_in[record.queue] -= 1
         if record.state in LIVE and record.key is not None:
             self.keys.pop(record.key, None)
 
     def _enter(self, record: Record) -> None:
         if record.state is State.QUEUED:
             self.queued[record.queue] += 1
+            self.queued_by_limit[record.limit_key] += 1
+            self.turns.give(record)
             self.replace(record)
         elif record.state is State.SCHEDULED:
             heapq.heappush(self._due, (record.run_at, record.ref, record))
         elif record.state is State.PROCESSING:
             self.held[record.worker or ""][record.ref] = record
+            self.processing[record.limit_key] += 1
+            self.processing_in[record.queue] += 1
         if record.state in LIVE and record.key is not None:
             self.keys[record.key] = record
 
@@ -97,31 +117,65 @@ class Shelf:
             pool = sorted((record for record in known if record), key=lambda record: record.ref)
         return (record for record in pool if _matches(which, record, now))
 
-    def first(self, queue: str, room: int, wanted: Callable[[Record], bool]) -> Iterator[Record]:
-        """The first queued records of a queue that are wanted, one by one: who takes one moves it before the next."""
-        heap = self._ready[queue]
-        passed_over = []
-        while heap and room > 0:
-            entry = heapq.heappop(heap)
-            place, record = entry
-            if record.state is not State.QUEUED or _place(record) != place:
-                continue
-            if wanted(record):
+    def first(
+        self, queue: str, room: int, wanted: Callable[[Record], bool], room_for: Callable[[str | None], int]
+    ) -> Iterator[Record]:
+        """The first queued records of a queue that are wanted, one by one: who takes one moves it before the next.
+
+        `room_for`: how many of a limit key may be taken.
+        """
+        lines = self._ready[queue]
+        left = {key: room_for(key) for key in list(lines)}
+        heads = [(head[0], head[1].ref, key) for key in lines if left[key] and (head := self._head(lines, key))]
+        heapq.heapify(heads)
+        passed_over: list[tuple[str | None, tuple[_Place, Record]]] = []
+        while heads and room > 0:
+            _, _, key = heads[0]
+            entry = heapq.heappop(lines[key])
+            if wanted(entry[1]):
                 room -= 1
-                yield record
+                left[key] -= 1
+                yield entry[1]
             else:
-                passed_over.append(entry)
-        for entry in passed_over:
-            heapq.heappush(heap, entry)
+                passed_over.append((key, entry))
+            head = self._head(lines, key) if left[key] else None
+            if head is None:
+                heapq.heappop(heads)
+            else:
+                heapq.heapreplace(heads, (head[0], head[1].ref, key))
+        for key, entry in passed_over:
+            heapq.heappush(lines.setdefault(key, []), entry)
+
+    def _head(self, lines: dict[str | None, _Line], key: str | None) -> tuple[_Place, Record] | None:
+        """The first of a line that is not stale. A line that is empty is taken away."""
+        line = lines.get(key, [])
+        while line:
+            place, record = line[0]
+            if record.state is State.QUEUED and self._place(record) == place:
+                return line[0]
+            heapq.heappop(line)
+        lines.pop(key, None)
+        return None
 
     def replace(self, record: Record) -> None:
         """Queue a record whose place changed; its old entry is stale."""
-        heapq.heappush(self._ready[record.queue], (_place(record), record))
+        line = self._ready[record.queue].setdefault(record.limit_key, [])
+        heapq.heappush(line, (self._place(record), record))
 
+    def _place(self, record: Record) -> _Place:
+        """A record's place in its queue."""
+        return (-record.priority, self.turns.of(record), record.run_at, record.ref)
 
-def _place(record: Record) -> tuple[int, int, int]:
-    """A record's place in its queue."""
-    return (-record.priority, record.run_at, record.ref)
+    def take_turns(self, queue: str, fair: Fair | None) -> None:
+        """Have the queued jobs of a queue take turns between whom this says, or between nobody."""
+        queued = [r for r in self.by_id.values() if r.state is State.QUEUED and r.queue == queue]
+        queued.sort(key=lambda record: (-record.priority, record.run_at, record.ref))
+        self.turns.set(queue, fair)
+        for record in queued:
+            self.turns.take(record)
+        for record in queued:
+            self.turns.give(record)
+            self.replace(record)
 
 
 def _matches(which: Filter, record: Record, now: int) -> bool:

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.fair import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.flows import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.guards import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.limits import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.locks import *  # noqa: F403

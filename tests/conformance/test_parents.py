@@ -1,0 +1,1 @@
+from stoker.testing.conformance.parents import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.schedules import *  # noqa: F403
