@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.measuring import Facts
+from bench.measuring import ROUNDS, Facts
 
 FOLDER = Path(os.environ.get("BENCH_RESULTS", Path(__file__).parent / "results"))
 
@@ -23,6 +23,8 @@ class Results:
     def put(self, name: str, section: dict[str, Facts]) -> None:
         """Keep and write a section."""
         self._facts[name] = section
+        if name != "machine":
+            self._facts.setdefault("rounds", {})[name] = ROUNDS
         FOLDER.mkdir(exist_ok=True)
         self._path.write_text(json.dumps(self._facts, indent=2) + "\n")
 
@@ -30,7 +32,9 @@ class Results:
         """Write the Markdown."""
         machine = "\n".join(f"- {key}: {_shown(value)}" for key, value in self._facts["machine"].items())
         tables = [table(name, self._facts[name]) for name in sections if name in self._facts]
-        text = f"# {title}, measured by `make bench`\n\n{machine}\n\nMedians.\n\n" + "\n".join(tables)
+        rounds = ", ".join(f"{name} {number}" for name, number in self._facts["rounds"].items())
+        head = f"# {title}, measured by `make bench`\n\n{machine}\n- rounds: {rounds}\n\nMedians."
+        text = f"{head}\n\n" + "\n".join(tables)
         self._path.with_suffix(".md").write_text(text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from bench.measuring import ROUNDS, SHARE, Facts
+from bench.measuring import SHARE, Facts
 
 Section = Callable[[], dict[str, Facts]]
 
@@ -24,7 +24,7 @@ class Store:
 
 def machine(store: Facts, *packages: str, settings: str) -> Facts:
     """Where and how it is measured, with the versions of the packages that take part."""
-    facts: Facts = {"python": platform.python_version(), **store, "cores": os.cpu_count(), "rounds": ROUNDS}
+    facts: Facts = {"python": platform.python_version(), **store, "cores": os.cpu_count()}
     if packages:
         facts["packages"] = {package: version(package) for package in packages}
     if SHARE != 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
@@ -265,3 +267,16 @@ def test_a_sqlite_connection_is_refused(double: Any) -> None:
     words = "connection= must be one to the database of PostgreSQL"
     with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(ConfigError, match=words):
         double.enqueue(1, connection=connection)
+
+
+def test_a_loop_that_ended_is_let_go_with_its_connections(app: Stoker, double: Any) -> None:
+    loops = []
+
+    async def once() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await double.aenqueue(1)
+
+    for _ in range(4):
+        asyncio.run(once())
+    gc.collect()
+    assert [loop() for loop in loops[:-1]] == [None] * 3

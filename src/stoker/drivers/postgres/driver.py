@@ -229,9 +229,10 @@ class PostgresDriver:
         loop = asyncio.get_running_loop()
         pool = self._async_pools.get(loop)
         if pool is None:
-            for other in list(self._async_pools.values()):
-                if other.abandoned:
-                    other.close()
+            for other, left in list(self._async_pools.items()):  # a pool keeps its loop alive: only we can let go of both
+                if left.abandoned:
+                    left.close()
+                    del self._async_pools[other]
             pool = self._async_pools[loop] = AsyncPool(self._terms)
         return pool
 
