@@ -37,9 +37,10 @@ def test_no_figure_stands_elsewhere(page):
 
 # --- stores on servers, by results made up ----------------------------------------------------------------------------
 
-MACHINE = {"python": "3.13", "cores": 2, "rounds": 3, "settings": "no-op", "packages": {"peer": "1.0"}}
+MACHINE = {"python": "3.13", "cores": 2, "settings": "no-op", "packages": {"peer": "1.0"}}
 DRAIN = {"jobs": 100, "client_us": 6.4, "server_us": 9.6, "keeps": "all"}
 ON_A_SERVER = {
+    "rounds": {"drain": 3, "scale": 3},
     "drain": {
         "stoker, 1 process": {"per_second": 60_001.0, **DRAIN},
         "stoker, 2 processes": {"per_second": 90_002.0, **DRAIN},
@@ -90,7 +91,9 @@ def test_a_peer_that_did_not_run_is_named_with_the_reason(figures, stores):
     assert not any("| Peer" in line for line in lines)
 
 
-def test_stores_that_were_measured_by_other_rounds_say_so(figures, stores):
-    stores["postgres"]["machine"]["rounds"] = 1
-    stores["sqlite"]["machine"]["rounds"] = 3
-    assert "medians of 3 rounds (SQLite), one round (PostgreSQL)" in "\n".join(figures["short"](stores))
+def test_sections_that_were_measured_by_other_rounds_say_so(figures, stores):
+    stores["postgres"]["rounds"] = {"drain": 1, "scale": 3}
+    stores["sqlite"]["rounds"] = {"drain": 3}
+    assert "medians of 1 to 3 rounds" in "\n".join(figures["short"](stores))
+    stores["postgres"]["rounds"] = {"drain": 3}
+    assert "medians of 3 rounds" in "\n".join(figures["short"](stores))

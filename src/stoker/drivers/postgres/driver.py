@@ -229,10 +229,10 @@ class PostgresDriver:
         loop = asyncio.get_running_loop()
         pool = self._async_pools.get(loop)
         if pool is None:
-            for other, left in list(self._async_pools.items()):  # a pool keeps its loop alive: only we can let go of both
+            for other, left in list(self._async_pools.items()):
                 if left.abandoned:
                     left.close()
-                    del self._async_pools[other]
+                    del self._async_pools[other]  # it holds its loop, so nobody else would let go of both
             pool = self._async_pools[loop] = AsyncPool(self._terms)
         return pool
 
