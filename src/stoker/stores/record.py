@@ -20,6 +20,9 @@ CODES: Final[Mapping[State, int]] = {state: number for number, state in enumerat
 STATES: Final = tuple(State)
 """The reverse of `CODES`."""
 
+PARKED: Final = 7
+"""Where a database keeps queued jobs that are over their limit, out of the way of claims. People see them as queued."""
+
 
 class Record(msgspec.Struct):
     """A job as a store keeps it. The order of the fields is the order of columns in every `SELECT` of a record."""

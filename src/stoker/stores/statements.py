@@ -7,9 +7,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from string import Template
 
-from stoker.stores.record import CODES
+from stoker.stores.record import CODES, PARKED
 
-_STATES = {state.value: str(code) for state, code in CODES.items()}
+_STATES = {state.value: str(code) for state, code in CODES.items()} | {"parked": str(PARKED)}
 
 
 def _read(file: Traversable) -> str:
