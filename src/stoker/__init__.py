@@ -2,6 +2,7 @@
 
 from stoker.app import Stoker
 from stoker.bound import BoundTask
+from stoker.call import Call
 from stoker.context import Context
 from stoker.errors import (
     AppClosed,
@@ -13,6 +14,7 @@ from stoker.errors import (
     JobFailed,
     JobNotFound,
     KeyTaken,
+    LockLost,
     MissingExtra,
     PayloadTooLarge,
     Retry,
@@ -26,7 +28,9 @@ from stoker.errors import (
 from stoker.handle import JobHandle
 from stoker.job import Job, State
 from stoker.retry import exponential, fixed
-from stoker.task import Call
+from stoker.step import Step, previous
+from stoker.workflow import Workflow, WorkflowHandle, batch, chain
+from stoker.workflow_record import WorkflowRecord
 
 __all__ = [
     "AppClosed",
@@ -43,17 +47,29 @@ __all__ = [
     "JobHandle",
     "JobNotFound",
     "KeyTaken",
+    "LockLost",
+    "LockTaken",
     "MissingExtra",
     "PayloadTooLarge",
     "Retry",
     "Snooze",
     "State",
+    "Step",
     "Stoker",
     "StokerError",
     "StoreBroken",
     "StoreUnavailable",
     "TaskError",
     "UnknownTask",
+    "Workflow",
+    "WorkflowError",
+    "WorkflowHandle",
+    "WorkflowNotFound",
+    "WorkflowRecord",
+    "WorkflowSealed",
+    "batch",
+    "chain",
     "exponential",
     "fixed",
+    "previous",
 ]

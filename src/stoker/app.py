@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 from stoker import events
 from stoker.background import Background
 from stoker.bound import BoundTask
+from stoker.call import Call
 from stoker.context import Context
 from stoker.engine import Engine
 from stoker.errors import ConfigError
@@ -18,11 +19,13 @@ from stoker.events import Event, Sink
 from stoker.foreground import Foreground
 from stoker.handle import JobHandle
 from stoker.job import Inserted
+from stoker.locks import Locks
 from stoker.management import Jobs, Queues, Workers
 from stoker.options import Options
 from stoker.settings import Mode, Settings, load
-from stoker.task import Call, Hook, Middleware, Registry, Task
+from stoker.task import Hook, Middleware, Registry, Task
 from stoker.worker.loop import WorkerLoop, WorkerOptions
+from stoker.workflows import Workflows
 
 _log = logging.getLogger("stoker.worker")
 
@@ -76,6 +79,8 @@ class Stoker:
         self.jobs = Jobs(self._engine)
         self.queues = Queues(self._engine)
         self.workers = Workers(self._engine)
+        self.workflows = Workflows(self._engine)
+        self.locks = Locks(self._engine)
         if self.settings.mode == "foreground":
             foreground = Foreground(self.registry, self, self.emit)
             self._engine.adopt(foreground, foreground.connection)
@@ -106,7 +111,10 @@ class Stoker:
         (in all), `backoff` (`exponential(…)`, `fixed(…)`, seconds, or a function of the number of failures),
         `retry_on`, `fail_on` (exception types), `timeout` (seconds for an attempt), `max_crashes`, `key` (text, or a
         function of the arguments), `owner`, `tags`, `executor` (`loop`, `thread`, `process`), `keep_for` (seconds or
-        a timedelta), `meta` (JSON), `expose`. Raises `TaskError` and `InvalidOption`.
+        a timedelta), `meta` (JSON), `expose`; `concurrency` and `rate` ("100/m") hold across all processes, for the
+        task or, with `by`, for each value of that argument; `debounce` (seconds; of several enqueues the last counts,
+        and runs that much later) and `throttle` (the first counts, for that long). Raises `TaskError` and
+        `InvalidOption`.
         """
         chosen = Options.declared(options)
 

@@ -7,16 +7,27 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from stoker.call import Call
 from stoker.clock import IdSource
 from stoker.context import Context
 from stoker.engine import Engine
 from stoker.handle import JobHandle
 from stoker.options import Options
-from stoker.task import Call, Task
+from stoker.task import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
+
+
+class BoundCall(Call):
+    """A call that knows where it would be enqueued."""
+
+    __slots__ = ("engine",)
+
+    def __init__(self, engine: Engine, task: Task, options: Options, args: Any, kwargs: Any) -> None:
+        super().__init__(task, options, args, kwargs)
+        self.engine = engine
 
 
 class BoundTask(Generic[P, R, C]):
@@ -68,7 +79,7 @@ class BoundTask(Generic[P, R, C]):
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
         """A call to be enqueued later, with others. The arguments are checked now."""
-        return Call(self.task, self.options, args, kwargs)
+        return BoundCall(self._engine, self.task, self.options, args, kwargs)
 
     @overload
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]: ...

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Final
 
 from stoker.forking import mind
@@ -56,6 +57,22 @@ def to_instant(moment: datetime) -> int:
 def to_span(seconds: float) -> int:
     """The span of that many seconds."""
     return round(seconds * SECOND)
+
+
+def derived_id(instant: int, *parts: str) -> str:
+    """An id of that instant (to the millisecond) that is always the same for the same parts: a UUID of version 7."""
+    noise = int.from_bytes(blake2b("\x00".join(parts).encode(), digest_size=10).digest())
+    return _uuid7((instant // 1000 << 12) | noise >> 64 & 0xFFF, noise & 0xFFFFFFFFFFFFFFFF)
+
+
+def instant_of(id: str) -> int:
+    """The instant (to the millisecond) at which an id was made."""
+    return int(id[:8] + id[9:13], 16) * 1000
+
+
+def _uuid7(stamp: int, noise: int) -> str:
+    value = f"{stamp >> 12:012x}7{stamp & 0xFFF:03x}{noise & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:016x}"
+    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
 
 
 class IdSource:
@@ -104,5 +121,4 @@ class IdSource:
             self._noise, self._used = os.urandom(8 * self._BATCH), 0
         noise = int.from_bytes(self._noise[self._used : self._used + 8])
         self._used += 8
-        value = f"{stamp >> 12:012x}7{stamp & 0xFFF:03x}{noise & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:016x}"
-        return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+        return _uuid7(stamp, noise)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from math import isfinite
 from pathlib import PurePath
@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from stoker.context import Context
 from stoker.errors import InvalidArguments, PayloadTooLarge, TaskError
+from stoker.step import MARK, Previous, Step, steps_in, to_placeholder
 
 MAX_PAYLOAD: Final = 1024 * 1024
 """Bytes of JSON that arguments, or a result, may take."""
@@ -30,12 +31,14 @@ _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$\[(?P<part>[01]
 
 
 def _to_builtin(value: Any) -> Any:
-    """What msgspec does not know by itself: pydantic models and paths."""
+    """What msgspec does not know by itself: pydantic models, paths, and steps of a workflow."""
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, Step | Previous):
+        return to_placeholder(value)
     kind = type(value)
     raise TypeError(f"{kind.__module__}.{kind.__qualname__} has no JSON form")
 
@@ -82,6 +85,8 @@ def _check_finite(value: Any) -> None:
 
 def _foreign(value: Any) -> str | None:
     """The name of a type in the value that plain JSON would change; a tuple may become a list."""
+    if isinstance(value, Step | Previous):
+        return None
     if not isinstance(value, _PLAIN) or isinstance(value, Enum):
         return type(value).__qualname__
     if isinstance(value, dict):
@@ -186,10 +191,7 @@ class CallCodec:
         Raises `InvalidArguments`, which names the argument, or `PayloadTooLarge`.
         """
         if kwargs or self._needs_names or not self._required <= len(args) <= len(self._names):
-            try:
-                self._visible.bind(*args, **kwargs)
-            except TypeError as error:
-                raise InvalidArguments(f"{self._name}(): {error}; it takes {self._visible}") from None
+            self._bind(args, kwargs)
         try:
             data = _json((args, kwargs))
         except _NO_JSON as error:
@@ -202,8 +204,50 @@ class CallCodec:
                 "Store the data elsewhere and pass a reference to it"
             )
         text = data.decode()
-        self.decode(text)
+        if MARK in data and any(steps_in((args, kwargs))):
+            self._check_around_steps(args, kwargs)
+        else:
+            self.decode(text)
         return text
+
+    def _check_around_steps(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Check every argument without a step in it: what a step returns is checked when it is known."""
+        self._bind(args, kwargs)
+        for name, parameter, value in self._named(args, kwargs):
+            if any(steps_in(value)):
+                continue
+            try:
+                msgspec.json.Decoder(self._types[parameter], dec_hook=_from_builtin).decode(_json(value))
+            except msgspec.ValidationError as error:
+                raise self._misfit(name, error) from error
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        try:
+            return self._visible.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidArguments(f"{self._name}(): {error}; it takes {self._visible}") from None
+
+    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+        """Each argument's name, its parameter's name, and its value."""
+        rest = [self._rest or "?"] * max(0, len(args) - len(self._names))
+        for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
+            yield name, name if name in self._types else self._rest_by_name or name, value
+
+    def value_of(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """One argument of a call, or its default, as JSON. Raises `InvalidArguments` for a step's result."""
+        bound = self._bind(args, kwargs)
+        bound.apply_defaults()
+        value = bound.arguments[name]
+        if any(steps_in(value)):
+            raise InvalidArguments(
+                f"{self._name}() argument {name!r}: jobs are told apart by it, so it cannot be the result of a step"
+            )
+        return encode(value)
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The names of the parameters, but for the context."""
+        return list(self._visible.parameters)
 
     def decode(self, payload: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as the hints say. Raises `InvalidArguments`, which names the argument."""
@@ -249,23 +293,23 @@ class CallCodec:
         try:
             return msgspec.convert(value, self._types[parameter], dec_hook=_from_builtin, str_keys=True)
         except msgspec.ValidationError as error:
-            what = str(error)
-            raise InvalidArguments(f"{self._name}() argument {name!r}: {what[:1].lower()}{what[1:]}") from error
+            raise self._misfit(name, error) from error
+
+    def _misfit(self, name: str, error: msgspec.ValidationError) -> InvalidArguments:
+        what = str(error)
+        return InvalidArguments(f"{self._name}() argument {name!r}: {what[:1].lower()}{what[1:]}")
 
     def _check_loose(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Refuse values that would silently change their type, because no hint says what they are."""
-        rest = [self._rest or ""] * max(0, len(args) - len(self._names))
-        for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
-            known = name if name in self._types else self._rest_by_name
-            if known in self._loose and (kind := _foreign(value)):
+        for name, parameter, value in self._named(args, kwargs):
+            if parameter in self._loose and (kind := _foreign(value)):
                 raise InvalidArguments(
                     f"{self._name}() argument {name!r}: no type hint says that it holds a {kind}, so it would not "
                     "arrive as one; annotate the parameter, or pass JSON values"
                 )
 
     def _unserialisable(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> InvalidArguments:
-        rest = [self._rest or "?"] * max(0, len(args) - len(self._names))
-        for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
+        for name, _, value in self._named(args, kwargs):
             try:
                 _json(value)
             except _NO_JSON as cause:

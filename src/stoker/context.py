@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from stoker.errors import InvalidArguments
+from stoker.errors import InvalidArguments, WorkflowError
 from stoker.job import storable
 
 
@@ -39,6 +39,7 @@ class Context:
         "saved",
         "task",
         "value",
+        "workflow_id",
     )
 
     def __init__(
@@ -53,6 +54,7 @@ class Context:
         deadline: datetime | None = None,
         checkpoint: str | None = None,
         app: Any = None,
+        workflow_id: str | None = None,
         report: Callable[[Context], None] | None = None,
     ) -> None:
         self.job_id = job_id
@@ -65,6 +67,8 @@ class Context:
         self.deadline = deadline
         """when this attempt times out, as an aware UTC datetime; None: it does not"""
         self.app = app
+        self.workflow_id = workflow_id
+        """the workflow that the job is a step of"""
         self.value: float | None = None
         self.message: str | None = None
         self.saved: str | None = None
@@ -118,6 +122,18 @@ class Context:
         self.news = True
         if self._report is not None:
             self._report(self)
+
+    @property
+    def workflow(self) -> Any:
+        """The workflow that the job is a step of, to add steps to: see `stoker.workflow.Running`.
+
+        Raises `WorkflowError` where it is not part of one.
+        """
+        if self.workflow_id is None or self.app is None:
+            raise WorkflowError(
+                f"job {self.job_id} is not a step of a workflow; enqueue it with chain, batch or Workflow"
+            )
+        return self.app.workflows.running(self)
 
     @property
     def cancelled(self) -> bool:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from stoker import clock
+from stoker.call import Call
 from stoker.connect import Connection, connect
 from stoker.drivers.aside import in_thread
 from stoker.drivers.borrowed import borrow
@@ -24,7 +25,7 @@ from stoker.options import KEEP_FOR
 from stoker.plan import Plan, Steps
 from stoker.settings import Settings
 from stoker.store import Filter, Page
-from stoker.task import Call, Registry
+from stoker.task import Registry
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Engine:
         self.settings = settings
         self.registry = registry
         self.local: Local | None = None
-        self._new_ids = clock.IdSource()
+        self.new_ids = clock.IdSource()
         self._lock = threading.Lock()
         self._connection = self._connect()
         self._ready = False
@@ -167,16 +168,19 @@ class Engine:
 
     def _new_jobs(self, calls: Sequence[Call]) -> list[NewJob]:
         for call in calls:
-            self._check_importable(call)
-        ids = self._new_ids.take(len(calls))
-        jobs = [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
+            self.check_importable(call)
+        ids = self.new_ids.take(len(calls))
+        return [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
+
+    def _as_kept(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
         if self._connection.store.traits.durable:
             return jobs
         return [
             msgspec.structs.replace(job, keep_for=_KEPT_IN_MEMORY) if job.keep_for == KEEP_FOR else job for job in jobs
         ]
 
-    def _check_importable(self, call: Call) -> None:
+    def check_importable(self, call: Call) -> None:
+        """Whether a worker could run it. Raises `TaskError`."""
         if call.task.module == "__main__" and self._connection.store.traits.shared:
             raise TaskError(
                 f"the task {call.task.name!r} is defined in an interactive session, where no worker can import it; "
@@ -185,8 +189,12 @@ class Engine:
 
     def insert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
         """Enqueue: all or none, ids in order."""
+        return self.insert_jobs(self._new_jobs(calls), connection)
+
+    def insert_jobs(self, jobs: Sequence[NewJob], connection: Any = None) -> list[Inserted]:
+        """The same of requests that are made already."""
         self._check()
-        jobs = self._new_jobs(calls)
+        jobs = self._as_kept(jobs)
         if connection is not None:
             self._open_if_free()
             return borrow(connection).run(self._in_their_transaction(jobs))
@@ -198,8 +206,12 @@ class Engine:
 
     async def ainsert(self, calls: Sequence[Call], connection: Any = None) -> list[Inserted]:
         """The same from async code. Single jobs enqueued at once by many coroutines go in one insert."""
+        return await self.ainsert_jobs(self._new_jobs(calls), connection)
+
+    async def ainsert_jobs(self, jobs: Sequence[NewJob], connection: Any = None) -> list[Inserted]:
+        """The same of requests that are made already."""
         self._check()
-        jobs = self._new_jobs(calls)
+        jobs = self._as_kept(jobs)
         if connection is not None:
             if not self._ready:
                 await in_thread(self._open_if_free)

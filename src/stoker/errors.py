@@ -62,6 +62,30 @@ class JobNotFound(StokerError, LookupError):
         self.id = id
 
 
+class WorkflowError(StokerError, ValueError):
+    """A workflow cannot be as it was put together, or a step of it cannot run for want of another's result."""
+
+
+class WorkflowSealed(StokerError):
+    """Nothing can be added: the job that adds is not running any more. What it added before stays."""
+
+
+class WorkflowNotFound(StokerError, LookupError):
+    """No workflow has that id (or all its jobs were deleted after their retention)."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"no workflow has the id {id!r}; finished ones are deleted after their retention (keep_for)")
+        self.id = id
+
+
+class LockTaken(StokerError, TimeoutError):
+    """Somebody else has the lock, and the time to wait for it is over. Nothing was done."""
+
+
+class LockLost(StokerError):
+    """The lock ran out before it was renewed; somebody else may have it now."""
+
+
 class KeyTaken(StokerError):
     """The job cannot become live again, because another unfinished job has its key."""
 

@@ -105,7 +105,10 @@ class Foreground:
         return attempt, await running
 
     def _attempt(self, claim: Claim) -> Attempt:
-        return Attempt(claim, self._registry.get(claim.task), self._app, None)
+        attempt = Attempt(claim, self._registry.get(claim.task), self._app, None)
+        if attempt.options.fill is not None:
+            attempt.feed(self._driver.run(self._store.results(attempt.needs)))
+        return attempt
 
     def _settle(self, claim: Claim, attempt: Attempt, ending: Ending) -> Coroutine[Any, Any, None] | None:
         """Record the outcome; what is to be awaited now, if anything, tells the hooks that the job has failed."""

@@ -55,12 +55,18 @@ class JobHandle(Generic[R_co]):
         return await self._engine.aplay(self._engine.get(self.id))
 
     def _result(self, job: Job) -> R_co:
-        if job.state is State.COMPLETED:
-            return self._decode(encode(job.result))
-        if job.state is State.CANCELLED:
-            raise JobCancelled(job.id, job.error)
-        last = job.errors[-1] if job.errors else None
-        if last is None:
-            raise JobFailed(job.id, "unknown", job.error or "")
-        cause = RemoteTraceback(last.traceback) if last.traceback else None
-        raise JobFailed(job.id, last.type, last.message, last.traceback) from cause
+        if job.state is not State.COMPLETED:
+            raise not_completed(job)
+        return self._decode(encode(job.result))
+
+
+def not_completed(job: Job) -> JobFailed | JobCancelled:
+    """The error that says how a job ended that did not complete; its cause is the worker's traceback."""
+    if job.state is State.CANCELLED:
+        return JobCancelled(job.id, job.error)
+    last = job.errors[-1] if job.errors else None
+    if last is None:
+        return JobFailed(job.id, "unknown", job.error or "")
+    error = JobFailed(job.id, last.type, last.message, last.traceback)
+    error.__cause__ = RemoteTraceback(last.traceback) if last.traceback else None
+    return error

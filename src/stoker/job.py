@@ -363,3 +363,8 @@ class Job(Struct, frozen=True, kw_only=True):
     def finished(self) -> bool:
         """Whether the state is final."""
         return self.state in FINAL
+
+    @property
+    def unneeded(self) -> bool:
+        """Whether it was there for a failure, and was cancelled because there was none."""
+        return self.state is State.CANCELLED and self.on_parent_failure is ParentFailure.ONLY

@@ -15,8 +15,9 @@ from stoker.engine import Engine, Script
 from stoker.errors import InvalidOption, KeyTaken, StokerError
 from stoker.handle import JobHandle
 from stoker.job import FINAL, Job, State
+from stoker.options import concurrency_of, rate_of
 from stoker.plan import Plan
-from stoker.store import Action, Change, Facet, Filter, Page, QueueInfo, Store, Worker
+from stoker.store import Action, Change, Facet, Fair, Filter, Page, QueueInfo, QueueLimit, Store, Worker
 
 Which = str | Filter | Iterable[str] | None
 """A job's id, several ids, or a filter; None: the filter that the keywords make."""
@@ -268,6 +269,37 @@ class Queues:
     async def aresume(self, queue: str) -> None:
         """As `resume`."""
         await self._engine.arun(self._engine.connection.store.pause(queue, False))
+
+    def limit(
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, fair: str | None = None
+    ) -> None:
+        """Let so much through a queue from now on, across all processes; what is not given is unlimited.
+
+        `concurrency`: jobs at once. `rate`: `"100/m"`, a token bucket. `fair`: `"owner"`, or the argument that the
+        tasks of the queue name with `by=`: jobs of each take turns, so that one's many do not stand before another's
+        single one. Raises `InvalidOption`.
+        """
+        self._engine.run(self._limit(queue, concurrency, rate, fair))
+
+    async def alimit(
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, fair: str | None = None
+    ) -> None:
+        """As `limit`."""
+        await self._engine.arun(self._limit(queue, concurrency, rate, fair))
+
+    def _limit(self, queue: str, concurrency: int | None, rate: str | None, fair: str | None) -> Plan[None]:
+        if fair not in (None, "owner") and not any(task.options.by == fair for task in self._engine.registry):
+            raise InvalidOption(
+                f"fair must be 'owner' or an argument that a task of this app names with by=, not {fair!r}"
+            )
+        allowed = rate_of("rate", rate)
+        limit = QueueLimit(
+            concurrency_of("concurrency", concurrency),
+            allowed.number if allowed is not None else None,
+            allowed.period if allowed is not None else None,
+            None if fair is None else Fair.OWNER if fair == "owner" else Fair.SHARE,
+        )
+        return self._engine.connection.store.limit(queue, limit)
 
 
 class Workers:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast, get_args
@@ -28,6 +29,13 @@ KEEP_FOR: Final = 7 * DAY
 """How long finished jobs are kept, if their task does not say."""
 
 
+class Rate(Struct, frozen=True):
+    """So many in a period (a span)."""
+
+    number: int
+    period: int
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """Everything that can be said of a task, or of one job of it. Spans and instants are microseconds."""
 
@@ -48,6 +56,18 @@ class Options(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     expose: bool = False
     """may be enqueued over HTTP"""
+    concurrency: int | None = None
+    rate: Rate | None = None
+    by: str | None = None
+    """the argument whose values the limits above, and the guards below, tell apart"""
+    debounce: int | None = None
+    throttle: int | None = None
+    limited: bool = False
+    """one of the five above is given"""
+    workflow: str | None = None
+    """of one job: the workflow that it is a step of"""
+    fill: Literal["known", "all"] | None = None
+    """of one job: results of other steps belong among its arguments, `all` of them or those that are known"""
     changed: tuple[str, ...] = ()
     """the worker's options that `using` changed"""
 
@@ -75,16 +95,40 @@ class Options(Struct, frozen=True, kw_only=True):
             changes["run_at"] = None
         elif changes.get("run_at") is not None:
             changes["delay"] = 0
+        for guard in ("debounce", "throttle"):
+            if changes.get(guard) is not None:
+                changes = {"debounce": None, "throttle": None} | changes
         if policy:
             changes["policy"] = msgspec.structs.replace(self.policy, **policy)
         changes["changed"] = tuple(sorted({*self.changed, *(given.keys() & _OF_WORKER)}))
-        return msgspec.structs.replace(self, **changes)
+        chosen: Options = msgspec.structs.replace(self, **changes)
+        chosen._check_guards()
+        limited = any(getattr(chosen, name) is not None for name in _LIMITS)
+        return chosen if limited is chosen.limited else msgspec.structs.replace(chosen, limited=limited)
 
-    def overrides(self) -> str | None:
-        """What travels with a job; None where nothing was changed."""
-        if not self.changed:
+    def _check_guards(self) -> None:
+        if self.debounce is not None and self.throttle is not None:
+            raise InvalidOption("give either debounce or throttle, not both")
+        if (self.debounce or self.throttle) is None:
+            return
+        name = "debounce" if self.debounce is not None else "throttle"
+        if self.key is not None:
+            raise InvalidOption(f"give either {name} or key, not both: each of them makes one job of many")
+        if name == "debounce" and (self.delay or self.run_at is not None):
+            raise InvalidOption("give either debounce or a delay, not both: debounce says when the job is due")
+
+    def overrides(self, workflow: str | None = None, *, lenient: bool | None = None) -> str | None:
+        """What travels with a job; None where there is nothing to say.
+
+        `lenient`: results of other steps belong among the arguments, and it is no mistake if one is not there.
+        """
+        if not self.changed and workflow is None:
             return None
         facts: dict[str, Any] = {}
+        if workflow is not None:
+            facts["workflow"] = workflow
+        if lenient is not None:
+            facts["fill"] = "known" if lenient else "all"
         for name in self.changed:
             value = getattr(self.policy if name in _POLICY else self, name)
             if isinstance(value, Custom):
@@ -98,12 +142,15 @@ class Options(Struct, frozen=True, kw_only=True):
     def overridden(self, text: str) -> Options:
         """These options as a job's overrides change them. What this version does not know is ignored."""
         given = _overrides.decode(text)
-        facts = {name: value for name in _OF_WORKER if (value := getattr(given, name)) is not msgspec.UNSET}
+        facts: dict[str, Any] = {"workflow": given.workflow, "fill": given.fill}
+        facts |= {name: value for name in _OF_WORKER if (value := getattr(given, name)) is not msgspec.UNSET}
         policy = {name: facts.pop(name) for name in _POLICY & facts.keys()}
         return msgspec.structs.replace(self, **facts, policy=msgspec.structs.replace(self.policy, **policy))
 
 
 class _Overrides(Struct):
+    workflow: str | None = None
+    fill: Literal["known", "all"] | None = None
     timeout: int | msgspec.UnsetType | None = msgspec.UNSET
     executor: Executor | msgspec.UnsetType | None = msgspec.UNSET
     backoff: Exponential | Fixed | msgspec.UnsetType = msgspec.UNSET
@@ -111,8 +158,9 @@ class _Overrides(Struct):
     fail_on: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+_LIMITS: Final = ("concurrency", "rate", "by", "debounce", "throttle")
 _POLICY: Final = frozenset({"backoff", "retry_on", "fail_on"})
-_OF_WORKER: Final = frozenset(_Overrides.__struct_fields__)
+_OF_WORKER: Final = frozenset(_Overrides.__struct_fields__) - {"workflow", "fill"}
 _overrides = msgspec.json.Decoder(_Overrides)
 
 
@@ -209,6 +257,28 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+_PERIODS: Final = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": DAY}
+_RATE: Final = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})?\s*([smhd])\w*\s*")
+
+
+def rate_of(name: str, value: Any) -> Rate | None:
+    """A rate as people write it: `"100/m"`, `"1/10s"`."""
+    if value is None:
+        return None
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0 or match[2] == "0":
+        raise InvalidOption(f"{name} must be like '100/m' (per s, m, h or d; '1/10s' for other spans), not {value!r}")
+    rate = Rate(int(match[1]), int(match[2] or 1) * _PERIODS[match[3]])
+    if not rate.number <= rate.period <= DAY * 366:
+        raise InvalidOption(f"{name} must be at most one in a microsecond and at least one in a year, not {value!r}")
+    return rate
+
+
+def concurrency_of(name: str, value: Any) -> int | None:
+    """A number of jobs at once; None: as many as there are."""
+    return None if value is None else _number(1, 1_000_000)(name, value)
+
+
 def _document(name: str, value: Any) -> str | None:
     try:
         return None if value is None else encode(value)
@@ -234,4 +304,9 @@ _CLEAN: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "retry_on": _optional_types,
     "fail_on": _types,
     "expose": _flag,
+    "concurrency": concurrency_of,
+    "rate": rate_of,
+    "by": _optional_name,
+    "debounce": _optional_span,
+    "throttle": _optional_span,
 }

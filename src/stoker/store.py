@@ -217,7 +217,7 @@ class Flow(Struct, frozen=True, kw_only=True):
 
     id: str
     counts: Mapping[State, int]
-    """its jobs by state; states with none are left out"""
+    """its jobs by state; states with none are left out, and so are jobs with `ONLY` that were cancelled"""
     created_at: int
     """instant at which the first of its jobs was made"""
     updated_at: int

@@ -1,4 +1,4 @@
-"""Tasks: named functions with options; a typed call becomes a `NewJob`. And the registry of an app's tasks and hooks.
+"""Tasks: named functions with options. And the registry of an app's tasks and hooks.
 
 A task knows no app and no store. What people call and enqueue is `app.BoundTask`, which holds a task and an app.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from stoker.codec import CallCodec, ResultCodec
 from stoker.context import Context
 from stoker.errors import TaskError, UnknownTask
-from stoker.job import Ending, NewJob
+from stoker.job import Ending
 from stoker.options import Executor, Options
 
 Hook = Callable[..., Any]
@@ -61,7 +61,7 @@ class Task:
                 "because another process must be able to import it"
             )
         with suppress(NameError):  # a hint names what the module defines further down: looked up at the first call
-            self.calls  # noqa: B018 - find mistakes where they are made
+            self.check(options)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -75,6 +75,13 @@ class Task:
     def results(self) -> ResultCodec:
         """How its results travel."""
         return ResultCodec(self.calls.result_hint)
+
+    def check(self, options: Options) -> None:
+        """Find mistakes where they are made. Raises `TaskError`, which names the parameters."""
+        known = self.calls.parameters
+        if options.by is not None and options.by not in known:
+            names = ", ".join(known) or "none"
+            raise TaskError(f"task {self.name}: by={options.by!r} is not one of its parameters; these are {names}")
 
     @property
     def importable(self) -> bool:
@@ -95,46 +102,6 @@ class Task:
     def executor_of(self, options: Options) -> Executor:
         """Where its code runs."""
         return options.executor or ("loop" if self.is_async else "thread")
-
-
-class Call:
-    """A task with arguments that were found to fit, and the options of the job to be."""
-
-    __slots__ = ("options", "payload", "task")
-
-    def __init__(self, task: Task, options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.task = task
-        self.payload = task.calls.encode(args, kwargs)
-        if callable(options.key):
-            key = options.key(*args, **kwargs)
-            self.options = options.using({"key": key})
-        else:
-            self.options = options
-
-    def __repr__(self) -> str:
-        return f"<Call of {self.task.name} {self.payload}>"
-
-    def new_job(self, id: str) -> NewJob:
-        """The request to run this call once."""
-        options = self.options
-        assert not callable(options.key)
-        return NewJob(
-            id=id,
-            task=self.task.name,
-            payload=self.payload,
-            queue=options.queue,
-            priority=options.priority,
-            delay=options.delay,
-            run_at=options.run_at,
-            max_attempts=options.max_attempts,
-            max_crashes=options.max_crashes,
-            keep_for=options.keep_for,
-            owner=options.owner,
-            key=options.key,
-            tags=options.tags,
-            overrides=options.overrides(),
-            meta=options.meta,
-        )
 
 
 class Registry:

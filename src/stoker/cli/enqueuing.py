@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from stoker.app import Stoker
+from stoker.call import Call
 from stoker.cli.command import command
 from stoker.cli.output import Output, complain, note
 from stoker.cli.text import line
@@ -19,7 +20,7 @@ from stoker.cli.where import Code
 from stoker.errors import ConfigError
 from stoker.handle import JobHandle
 from stoker.job import State
-from stoker.task import Call, Task
+from stoker.task import Task
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from stoker import clock
 from stoker.context import Context
-from stoker.errors import Cancel, InvalidArguments, Retry, Snooze
+from stoker.errors import Cancel, InvalidArguments, Retry, Snooze, WorkflowError
 from stoker.job import (
     LONGEST_MESSAGE,
     AskedCancel,
@@ -28,6 +28,7 @@ from stoker.job import (
 )
 from stoker.options import Executor, Options
 from stoker.retry import judge, lineage, type_name
+from stoker.step import filled, needs
 from stoker.task import Task
 
 CANCELLED = "cancelled"
@@ -42,7 +43,19 @@ _DEEPEST_TRACEBACK = 100
 class Attempt:
     """One attempt at a job in this process."""
 
-    __slots__ = ("_context", "_interrupt", "app", "claim", "ended", "executor", "options", "reason", "report", "task")
+    __slots__ = (
+        "_context",
+        "_interrupt",
+        "_missing",
+        "app",
+        "claim",
+        "ended",
+        "executor",
+        "options",
+        "reason",
+        "report",
+        "task",
+    )
 
     def __init__(self, claim: Claim, task: Task, app: Any, report: Callable[[Attempt], None] | None) -> None:
         self.claim = claim
@@ -59,6 +72,7 @@ class Attempt:
         self.ended = False
         self._context: Context | None = None
         self._interrupt: Callable[[], object] | None = None
+        self._missing: WorkflowError | None = None
 
     @property
     def said(self) -> Context | None:
@@ -81,6 +95,7 @@ class Attempt:
                 deadline=None if timeout is None else clock.to_datetime(clock.now() + timeout),
                 checkpoint=claim.checkpoint,
                 app=self.app,
+                workflow_id=self.options.workflow,
                 report=self._report,
             )
             if self.reason is not None:
@@ -91,8 +106,24 @@ class Attempt:
         if self.report is not None:
             self.report(self)
 
+    @property
+    def needs(self) -> list[str]:
+        """The ids of the jobs whose results belong among its arguments."""
+        return needs(self.claim.payload) if self.options.fill is not None else []
+
+    def feed(self, results: Mapping[str, str]) -> None:
+        """Put the results of other jobs among the arguments. Where one is missing, that is what `arguments` raises."""
+        try:
+            payload = filled(self.claim.payload, results, lenient=self.options.fill == "known")
+        except WorkflowError as error:
+            self._missing = error
+        else:
+            self.claim = msgspec.structs.replace(self.claim, payload=payload)
+
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments as the function takes them. Raises `InvalidArguments`."""
+        """The arguments as the function takes them. Raises `InvalidArguments`; `WorkflowError` where a result is missing."""
+        if self._missing is not None:
+            raise self._missing
         calls = self.task.calls
         args, kwargs = calls.decode(self.claim.payload)
         if calls.context_name is not None:
@@ -170,7 +201,7 @@ def raised(error: BaseException) -> Raised:
         text = "".join(traceback.format_exception(kind, error, _own(error), limit=-_DEEPEST_TRACEBACK))
     except BaseException as broken:  # noqa: BLE001 - same
         text = f"<its traceback could not be made: {type(broken).__name__}>"
-    trace = None if isinstance(error, InvalidArguments) else storable(text, _LONGEST_TRACEBACK)
+    trace = None if isinstance(error, InvalidArguments | WorkflowError) else storable(text, _LONGEST_TRACEBACK)
     return Raised(type_name(kind), storable(message, LONGEST_MESSAGE), trace, lineage(kind))
 
 

@@ -29,11 +29,12 @@ from stoker.events import (
     WorkerStopped,
     WorkerStopping,
 )
-from stoker.job import LIVE, Claim, Ending, Raised, Verdict
+from stoker.job import LIVE, Claim, Ending, Interrupted, Raised, Verdict
 from stoker.store import Exchanged, Filter, Orders, Page, Routing, Store, Worker
 from stoker.task import Registry
 from stoker.worker.attempt import CANCELLED, LOST, STOPPING, Attempt
 from stoker.worker.deadlines import Deadlines
+from stoker.worker.feeder import Feeder
 from stoker.worker.keeper import Keeper
 from stoker.worker.processes import Processes
 from stoker.worker.run import Surroundings, call, run_async
@@ -90,6 +91,7 @@ class WorkerLoop:
         )
         self._routing = Routing(frozenset(), options.tags, options.untagged)
         self._surroundings = Surroundings(registry, emit)
+        self._feeder = Feeder(store, driver)
         self._keeper = Keeper(
             store, driver.sibling(), self._introduce, self, emit, lease=options.lease, chance=self._chance
         )
@@ -290,7 +292,9 @@ class WorkerLoop:
         self._attempts[claim.ref] = attempt
         if attempt.options.timeout is not None:
             self._deadlines.add(attempt, attempt.options.timeout)
-        if self._surrounded:
+        if attempt.options.fill is not None:
+            self._spawn(attempt, self._feed_and_run(attempt))
+        elif self._surrounded:
             self._spawn(attempt, self._surroundings.run(attempt, self._execute))
         elif attempt.executor == "loop":
             self._spawn(attempt, run_async(attempt))
@@ -307,6 +311,17 @@ class WorkerLoop:
         if attempt.executor == "loop":  # threads and processes are told by other means; who awaits them must go on
             attempt.on_stop(task.cancel)
         task.add_done_callback(lambda done: self._ended(attempt, _ending(attempt, done)))
+
+    async def _feed_and_run(self, attempt: Attempt) -> Ending:
+        try:
+            attempt.feed(await self._feeder.results(attempt.needs))
+        except (StoreUnavailable, StoreBroken):
+            return Interrupted()
+        except asyncio.CancelledError as error:
+            return attempt.ending(error)
+        if self._surrounded:
+            return await self._surroundings.run(attempt, self._execute)
+        return await self._execute(attempt)
 
     async def _execute(self, attempt: Attempt) -> Ending:
         """Run an attempt in its executor and wait for it: the way for attempts inside middleware."""

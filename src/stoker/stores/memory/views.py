@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stoker.clock import SECOND
-from stoker.job import LIVE, State
+from stoker.job import LIVE, ParentFailure, State
 from stoker.store import Flow, Page, QueueInfo, QueueLimit
 from stoker.stores.record import Record
 
@@ -52,7 +52,11 @@ def flows_of(records: Iterable[Record], ids: Sequence[str] | None, page: Page) -
 def _flow(id: str, members: Sequence[Record]) -> Flow:
     return Flow(
         id=id,
-        counts=dict(Counter(record.state for record in members)),
+        counts=dict(Counter(record.state for record in members if not _unneeded(record))),
         created_at=min(record.created_at for record in members),
         updated_at=max(record.updated_at for record in members),
     )
+
+
+def _unneeded(record: Record) -> bool:
+    return record.state is State.CANCELLED and record.on_parent_failure == ParentFailure.ONLY

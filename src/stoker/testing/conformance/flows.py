@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stoker.job import State
+from stoker.job import ParentFailure, State
 from stoker.store import Flow, Page
 from stoker.testing.conformance.rig import ALL, START, Rig, completed, failed
 
@@ -43,6 +43,19 @@ def test_every_state_is_counted(rig: Rig) -> None:
         rig.make(state, workflow="w")
     (flow,) = flows(rig, "w")
     assert flow.counts == dict.fromkeys(State, 1)
+
+
+def test_what_was_not_needed_does_not_count(rig: Rig) -> None:
+    parent = rig.begin(workflow="w")
+    alarm = rig.enqueue(workflow="w", parents=(parent.id,), on_parent_failure=ParentFailure.ONLY)
+    assert flows(rig)[0].counts == {State.PROCESSING: 1, State.WAITING: 1}
+    rig.settle(completed(parent))
+    assert rig.state(alarm) is State.CANCELLED
+    assert flows(rig)[0].counts == {State.COMPLETED: 1}
+    rig.delete(parent.id)
+    assert flows(rig)[0].counts == {}
+    rig.delete(alarm)
+    assert flows(rig) == []
 
 
 def test_jobs_that_are_gone_count_no_more(rig: Rig) -> None:
