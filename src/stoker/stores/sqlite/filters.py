@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from stoker.job import LIVE
+from stoker.job import LIVE, State
 from stoker.store import Action, Change, Filter
-from stoker.stores.record import to_json
-from stoker.stores.states import ENDED_BADLY, PROCESSING, STARTABLE, state_in
+from stoker.stores.record import CODES, PARKED, to_json
+from stoker.stores.states import ENDED_BADLY, PROCESSING
+
+
+def state_in(*states: State) -> str:
+    """The condition that a row is in one of these states; what is parked is queued.
+
+    Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
+    """
+    codes = {CODES[State(state)] for state in states} | ({PARKED} if State.QUEUED in states else set())
+    return f"state IN ({', '.join(map(str, sorted(codes)))})"
+
 
 _CONDITIONS = {
     "queue": "queue = :queue",
@@ -23,11 +33,17 @@ _DEAD = "coalesce(worker, 0) NOT IN (SELECT ref FROM stoker_workers WHERE lease_
 
 _TWIN = f"SELECT 1 FROM stoker_jobs AS twin WHERE twin.key = stoker_jobs.key AND twin.{state_in(*LIVE)}"  # noqa: S608
 
+_NEEDED = (
+    "(on_parent_failure IS NOT 'only' OR parents IS NULL OR EXISTS ("  # noqa: S608 - names of our own
+    "SELECT 1 FROM json_each(stoker_jobs.parents) AS name CROSS JOIN stoker_jobs AS parent "
+    f"WHERE parent.id = name.value AND parent.ref <> stoker_jobs.ref AND parent.state <> {CODES[State.COMPLETED]}))"
+)
+
 _OPEN = {
     Action.CANCEL: f"{state_in(*LIVE)} AND cancelling IS NULL",
-    Action.RETRY: f"{ENDED_BADLY} AND (key IS NULL OR NOT EXISTS ({_TWIN}))",
+    Action.RETRY: f"{ENDED_BADLY} AND (key IS NULL OR NOT EXISTS ({_TWIN})) AND {_NEEDED}",
     Action.REQUEUE: f"{PROCESSING} AND {_DEAD}",
-    Action.PRIORITISE: f"{STARTABLE} AND priority <> :priority",
+    Action.PRIORITISE: f"{state_in(State.WAITING, State.SCHEDULED, State.QUEUED)} AND priority <> :priority",
     Action.DELETE: f"(NOT {PROCESSING} OR {_DEAD})",
 }
 

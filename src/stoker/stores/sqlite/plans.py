@@ -1,52 +1,54 @@
 """The SQLite store: every verb as a plan of statements. It opens and commits nothing; its drivers do.
 
 One writer at a time is SQLite's rule, so a plan that writes sees nobody else's half-done work and needs no locks of
-its own. Statements stand in `statements.sql`.
+its own. Statements stand in the `.sql` files; what several verbs share stands in the modules beside this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from stoker.clock import SECOND, Clock, now
-from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State, Verdict
-from stoker.plan import Statement, Steps, Violation, reading, waking, writing
+from stoker.job import Inserted, Job, NewJob, Outcome, Progress
+from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
-    Action,
     Census,
     Change,
     Exchanged,
     Facet,
     Filter,
+    Flow,
     Orders,
     Page,
-    QueueInfo,
+    QueueLimit,
     Recovered,
     Routing,
     Traits,
     Want,
     Worker,
 )
-from stoker.stores.outcomes import consequence, is_plain
-from stoker.stores.record import COLUMNS, STATES, from_job, record_of, strings, to_job, to_json, worker_of
+from stoker.stores.record import strings
 from stoker.stores.schema import unapplied
-from stoker.stores.sqlite.filters import matching, open_to
-from stoker.stores.sqlite.rows import full_row, new_row, repeated, said, shown, slot
-from stoker.stores.statements import load_migrations, load_statements, split_statements
+from stoker.stores.sqlite.amending import Amending
+from stoker.stores.sqlite.claiming import Claiming, Glance
+from stoker.stores.sqlite.family import Family
+from stoker.stores.sqlite.guards import Guards
+from stoker.stores.sqlite.inserting import Inserting
+from stoker.stores.sqlite.limits import Limits
+from stoker.stores.sqlite.locks import SqliteLocks
+from stoker.stores.sqlite.schedules import SqliteSchedules
+from stoker.stores.sqlite.settling import Settling
+from stoker.stores.sqlite.texts import PACKAGE, Texts
+from stoker.stores.sqlite.turns import Turns
+from stoker.stores.sqlite.views import Views
+from stoker.stores.statements import load_migrations, split_statements
 
-_PACKAGE: Final = "stoker.stores.sqlite"
-_SIZES: Final = (64, 16, 4, 1)
-"""Rows of one INSERT."""
 _REMEMBERED: Final = 90 * 24 * 3600 * SECOND
-"""How long the name of a worker that is gone is kept for the records of its jobs."""
+"""How long the name of a worker that is gone is kept for the records of its jobs, and a limit that no job has."""
 
-_claims = msgspec.json.Decoder(list[Claim])
-_refs = msgspec.json.Decoder(list[int])
-_names = msgspec.json.Decoder(list[str])
 _pairs = msgspec.json.Decoder(list[tuple[int, int]])
 
 
@@ -57,52 +59,26 @@ class SqliteStore:
 
     def __init__(self, clock: Clock = now) -> None:
         self._now = clock
-        self._sql = load_statements(_PACKAGE, "statements.sql")
-        self._insert = [(size, repeated(self._sql["insert"], size)) for size in _SIZES]
-        self._migrations = load_migrations(_PACKAGE)
-        self._select = f"SELECT {', '.join(map(shown, COLUMNS))} FROM stoker_jobs"  # noqa: S608 - names of our own
-        slots = ", ".join(map(slot, (*COLUMNS, "expires_at")))
-        self._restore = (
-            f"INSERT INTO stoker_jobs ({', '.join(COLUMNS)}, expires_at) VALUES ({slots}) ON CONFLICT DO NOTHING"  # noqa: S608
-        )
-        self._routes: dict[Routing, dict[str, Any]] = {}
-
-    def _ask(self, name: str, **params: Any) -> Statement:
-        return Statement(self._sql[name], params)
+        self._migrations = load_migrations(PACKAGE)
+        self._sql = texts = Texts()
+        self._ask = texts.ask
+        self._family = Family(texts)
+        self._limits = Limits(texts)
+        self._turns = Turns(texts)
+        self._inserting = Inserting(texts, self._family, self._limits, Guards(texts, self._limits))
+        self._settling = Settling(texts)
+        self._claiming = Claiming(texts, self._limits)
+        self._amending = Amending(texts, self._settling, self._family, self._limits)
+        self._views = Views(texts)
+        self.schedules = SqliteSchedules(clock, texts, self._inserting.insert)
+        self.locks = SqliteLocks(clock, texts)
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
     @waking
     def insert(self, jobs: Sequence[NewJob]) -> Steps[list[Inserted]]:
         """See `Store.insert`."""
-        now = self._now()
-        changed = 0
-        for text, params in self._inserts([new_row(job, now) for job in jobs]):
-            reply = yield Statement(text, params)
-            changed += reply.changed
-        if changed == len(jobs):
-            return [Inserted(job.id, created=True) for job in jobs]
-        new: set[str] = set()
-        if changed:
-            found = yield self._ask("inserted", changed=changed)
-            new = {row[0] for row in found.rows}
-        answers = []
-        for job in jobs:
-            if job.id in new:
-                new.discard(job.id)  # the same id again in this batch is not new any more
-                answers.append(Inserted(job.id, created=True))
-            else:
-                found = yield self._ask("holder", id=job.id, key=job.key)
-                answers.append(Inserted(found.rows[0][0], created=False))
-        return answers
-
-    def _inserts(self, rows: list[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
-        """The rows as few statements of many rows each, of so few shapes that all of them stay prepared."""
-        start = 0
-        for size, text in self._insert:
-            while len(rows) - start >= size:
-                yield text, list(chain.from_iterable(rows[start : start + size]))
-                start += size
+        return (yield from self._inserting.insert(jobs, self._now()))
 
     @writing
     def exchange(
@@ -118,117 +94,36 @@ class SqliteStore:
         """See `Store.exchange`."""
         now = self._now()
         refused: list[int] = []
+        settled: list[int] = []
         if outcomes:
-            refused = yield from self._settle(outcomes, now)
+            refused = yield from self._settling.settle(outcomes, now)
+            settled = [outcome.ref for outcome in outcomes]
         if known is not None:
-            yield from self._release_unknown(worker, known, now)
-        reply = yield self._ask("look", worker=worker, now=now)
-        holder, due, paused = reply.rows[0]
-        if due is not None and due <= now:
+            settled += yield from self._settling.release_unknown(worker, known, now)
+        glance = yield from self._claiming.look(worker, now)
+        if settled and glance.has_edges:
+            released = yield from self._family.settled(settled, now)
+            if released:
+                settled += released
+                glance = yield from self._claiming.look(worker, now)
+        glance = yield from self._line_up(glance, worker, settled, now)
+        claims = yield from self._claiming.claim(glance, wants, routing, limit, turn, now)
+        due_in = None if glance.due is None else max(0, glance.due - now)
+        if glance.has_limits or glance.lines:
+            spans = yield from self._claiming.tokens_in(glance, now)
+            due_in = min(spans if due_in is None else [due_in, *spans], default=None)
+        return Exchanged(claims, refused, due_in, glance.holder is not None)
+
+    def _line_up(self, glance: Glance, worker: str, settled: Sequence[int], now: int) -> Steps[Glance]:
+        """Queue what is due, and let in what limits let through."""
+        keys = (yield from self._limits.stirred(settled, now)) if glance.has_limits else ()
+        if glance.due is not None and glance.due <= now:
             yield self._ask("promote", now=now)
-            reply = yield self._ask("look", worker=worker, now=now)
-            holder, due, paused = reply.rows[0]
-        due_in = None if due is None else max(0, due - now)
-        claims: list[Claim] = []
-        if holder is not None and wants:
-            closed = _names.decode(paused)
-            turns: list[str] = []
-            if any(want.queue is None for want in wants):
-                reply = yield self._ask("ready")
-                turns = [name for name in _names.decode(reply.rows[0][0]) if name not in closed]
-            for want in wants:
-                room = min(want.limit, limit - len(claims))
-                if want.queue is None:
-                    claims += yield from self._claim_in_turns(holder, routing, turns, room, turn, now)
-                elif want.queue not in closed:
-                    claims += yield from self._claim(holder, want.queue, routing, room, now)
-        return Exchanged(claims, refused, due_in, holder is not None)
-
-    def _release_unknown(self, worker: str, known: Sequence[int], now: int) -> Steps[None]:
-        reply = yield self._ask("unknown", worker=worker, known=to_json(known))
-        refs = _refs.decode(reply.rows[0][0])
-        if refs:
-            yield from self._end_alike(refs, Verdict.RELEASED, now)
-
-    def _claim_in_turns(
-        self, worker: int, routing: Routing, names: list[str], room: int, turn: int, now: int
-    ) -> Steps[list[Claim]]:
-        if not names:
-            return []
-        first = turn % len(names)
-        names = names[first:] + names[:first]
-        claims: list[Claim] = []
-        for index, name in enumerate(names):  # an even share each …
-            share = -(-(room - len(claims)) // (len(names) - index))
-            claims += yield from self._claim(worker, name, routing, share, now)
-        if len(names) > 1:
-            for name in names:  # … and what others left
-                claims += yield from self._claim(worker, name, routing, room - len(claims), now)
-        return claims
-
-    def _claim(self, worker: int, queue: str, routing: Routing, room: int, now: int) -> Steps[list[Claim]]:
-        if room <= 0:
-            return []
-        pick = "pick" if routing.tags is None else "pick_tagged"
-        reply = yield self._ask(pick, queue=queue, room=room, **self._route(routing))
-        claims = _claims.decode(reply.rows[0][0])
-        if claims:
-            yield self._ask("take", worker=worker, now=now, refs=to_json([claim.ref for claim in claims]))
-        return claims
-
-    def _route(self, routing: Routing) -> dict[str, Any]:
-        """A routing as parameters; kept, because a worker's routing never changes."""
-        params = self._routes.get(routing)
-        if params is None:
-            params = {"tasks": to_json(sorted(routing.tasks))}
-            if routing.tags is not None:
-                params |= {"tags": to_json(sorted(routing.tags)), "untagged": routing.untagged}
-            self._routes = {routing: params}
-        return params
-
-    def _settle(self, outcomes: Sequence[Outcome], now: int) -> Steps[list[int]]:
-        """Record outcomes whose claims are held, and return the refs of the others."""
-        plain = {outcome.ref: said(outcome) for outcome in outcomes if is_plain(outcome)}
-        if len(plain) == len(outcomes):
-            refused = yield from self._complete(plain, now)
-            if refused is not None:
-                return refused
-        return (yield from self._settle_held(outcomes, now))
-
-    def _complete(self, plain: dict[int, str], now: int) -> Steps[list[int] | None]:
-        """Record plain outcomes and return the refs that are gone; or None, and nothing done, if a fence refuses."""
-        try:
-            reply = yield self._ask("complete", outcomes=to_json(plain), now=now)
-        except Violation:
-            return None
-        if reply.changed == len(plain):
-            return []
-        reply = yield self._ask("known", refs=to_json(list(plain)))
-        known = frozenset(_refs.decode(reply.rows[0][0]))
-        return [ref for ref in plain if ref not in known]
-
-    def _settle_held(self, outcomes: Sequence[Outcome], now: int) -> Steps[list[int]]:
-        """The same for outcomes of any kind, each claim looked at first."""
-        reply = yield self._ask("held", claims=to_json([(outcome.ref, outcome.fence) for outcome in outcomes]))
-        held = set(_pairs.decode(reply.rows[0][0]))
-        refused: list[int] = []
-        plain: dict[int, str] = {}
-        others: list[dict[str, Any]] = []
-        for outcome in outcomes:
-            claim = (outcome.ref, outcome.fence)
-            if claim not in held:
-                refused.append(outcome.ref)
-                continue
-            held.discard(claim)  # a second outcome of one claim comes too late
-            if is_plain(outcome):
-                plain[outcome.ref] = said(outcome)
-            else:
-                others.append(consequence(outcome))
-        if plain:
-            yield self._ask("complete", outcomes=to_json(plain), now=now)
-        if others:
-            yield self._ask("settle", outcomes=to_json(others), now=now, capped=True)
-        return refused
+            glance = yield from self._claiming.look(worker, now)
+        if glance.lines:
+            yield from self._claiming.mend(glance, now)
+        yield from self._limits.readmit(keys, now)
+        return glance
 
     @writing
     def register(self, worker: Worker, lease: int) -> Steps[None]:
@@ -252,7 +147,7 @@ class SqliteStore:
         now = self._now()
         if progress:
             rows = [(p.progress, p.message, p.checkpoint, now, p.ref, p.fence) for p in progress]
-            yield Statement(self._sql["report"], rows, many=True)
+            yield self._sql.for_each("report", rows)
         if lease is not None:
             yield self._ask("renew", worker=worker, now=now, lease=lease)
         return (yield from self._orders(worker, now))
@@ -276,28 +171,28 @@ class SqliteStore:
     def recover(self, limit: int = 1000) -> Steps[Recovered]:
         """See `Store.recover`."""
         now = self._now()
-        reply = yield self._ask("lost", now=now, limit=limit)
-        refs = _refs.decode(reply.rows[0][0])
-        queued = failed = 0
+        refs = yield from self._settling.lost(limit, now)
+        recovered = Recovered()
         if refs:
-            yield from self._end_alike(refs, Verdict.CRASHED, now)
-            reply = yield self._ask("tally", refs=to_json(refs))
-            queued, failed = reply.rows[0]
+            recovered = yield from self._settling.recover(refs, now)
+            released = yield from self._family.settled(refs, now)
+            yield from self._limits.readmit((yield from self._limits.keys_of(refs + released)), now)
         yield self._ask("forget", now=now)
-        return Recovered(queued, failed)
-
-    def _end_alike(self, refs: Sequence[int], verdict: Verdict, now: int, *, capped: bool = True) -> Steps[None]:
-        """Settle claims that are known to be held, all with one verdict."""
-        outcomes = to_json([{"ref": ref, "verdict": verdict} for ref in refs])
-        yield self._ask("settle", outcomes=outcomes, now=now, capped=capped)
+        return recovered
 
     @writing
     def prune(self, limit: int = 1000) -> Steps[int]:
         """See `Store.prune`."""
         now = self._now()
-        reply = yield self._ask("prune", now=now, limit=limit)
+        yield self._ask("forget_guards", now=now)
+        yield self._ask("forget_locks", now=now)
+        refs = yield from self._amending.expired(limit, now)
+        if refs:
+            released = yield from self._amending.delete(refs, now)
+            yield from self._limits.readmit((yield from self._limits.keys_of(released)), now)
+        yield self._ask("forget_limits", now=now, before=now - _REMEMBERED)
         yield self._ask("prune_workers", before=now - _REMEMBERED)
-        return reply.changed
+        return len(refs)
 
     # --- the schema -------------------------------------------------------------------------------------------------
 
@@ -333,43 +228,12 @@ class SqliteStore:
     @waking
     def amend(self, which: Filter, change: Change, limit: int | None = None) -> Steps[int]:
         """See `Store.amend`."""
-        now = self._now()
-        condition, params = self._eligible(which, change, now)
-        chosen = f"SELECT ref FROM stoker_jobs WHERE {condition} ORDER BY ref LIMIT :limit"  # noqa: S608
-        query = f"SELECT json_group_array(ref) FROM ({chosen})"  # noqa: S608
-        reply = yield Statement(query, {**params, "limit": -1 if limit is None else limit})
-        refs = _refs.decode(reply.rows[0][0])
-        if not refs:
-            return 0
-        match change.action:
-            case Action.CANCEL:
-                reply = yield self._ask("cancel", refs=to_json(refs), now=now, reason=change.reason)
-            case Action.RETRY:
-                reply = yield self._ask("retry", refs=to_json(refs), now=now)
-            case Action.REQUEUE:
-                yield from self._end_alike(refs, Verdict.CRASHED, now, capped=False)
-                return len(refs)
-            case Action.PRIORITISE:
-                reply = yield self._ask("prioritise", refs=to_json(refs), now=now, priority=change.priority)
-            case Action.DELETE:
-                reply = yield self._ask("delete", refs=to_json(refs))
-        return reply.changed
+        return (yield from self._amending.amend(which, change, limit, self._now()))
 
     @reading
     def eligible(self, which: Filter, change: Change) -> Steps[int]:
         """See `Store.eligible`."""
-        condition, params = self._eligible(which, change, self._now())
-        # Of jobs with one key only one can be retried.
-        total = (
-            "count(*) FILTER (WHERE key IS NULL) + count(DISTINCT key)" if change.action is Action.RETRY else "count(*)"
-        )
-        reply = yield Statement(f"SELECT {total} FROM stoker_jobs WHERE {condition}", params)  # noqa: S608
-        return int(reply.rows[0][0])
-
-    def _eligible(self, which: Filter, change: Change, now: int) -> tuple[str, dict[str, Any]]:
-        matches, params = matching(which, now)
-        can, more = open_to(change, now)
-        return f"{matches} AND {can}", params | more
+        return (yield from self._amending.eligible(which, change, self._now()))
 
     @waking
     def pause(self, queue: str, paused: bool) -> Steps[None]:
@@ -377,58 +241,39 @@ class SqliteStore:
         yield self._ask("pause", queue=queue, paused=paused)
 
     @waking
+    def limit(self, queue: str, limit: QueueLimit) -> Steps[None]:
+        """See `Store.limit`."""
+        if (yield from self._turns.limit(queue, limit)):
+            yield from self._limits.readmit((yield from self._limits.keys_in(queue)), self._now())
+
+    @waking
     def restore(self, jobs: Sequence[Job]) -> Steps[int]:
         """See `Store.restore`."""
-        rows = [full_row(from_job(job, 0)) for job in jobs]
-        if not rows:
-            return 0
-        names = {job.worker for job in jobs if job.worker is not None}
-        yield self._ask("name_workers", ids=to_json(sorted(names)), now=self._now())
-        reply = yield Statement(self._restore, rows, many=True)
-        return reply.changed
+        return (yield from self._inserting.restore(jobs, self._now()))
 
     # --- readers ----------------------------------------------------------------------------------------------------
 
     @reading
     def find(self, which: Filter = Filter(), page: Page = Page()) -> Steps[list[Job]]:
         """See `Store.find`."""
-        condition, params = matching(which, self._now())
-        if page.before is not None:
-            condition += " AND id < :before"
-            params["before"] = page.before
-        if page.after is not None:
-            condition += " AND id > :after"
-            params["after"] = page.after
-        order = "DESC" if page.after is None else "ASC"
-        query = f"{self._select} WHERE {condition} ORDER BY id {order} LIMIT :limit"
-        reply = yield Statement(query, {**params, "limit": page.limit})
-        return [to_job(record_of(row)) for row in reply.rows]
+        return (yield from self._views.find(which, page, self._now()))
 
     @reading
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
         """See `Store.count`."""
-        condition, params = matching(which, self._now())
-        facet = Facet(by).value
-        query = f"SELECT {facet}, count(*) FROM stoker_jobs WHERE {condition} AND {facet} IS NOT NULL GROUP BY {facet}"  # noqa: S608
-        reply = yield Statement(query, params)
-        if by is Facet.STATE:
-            return {STATES[code].value: total for code, total in reply.rows}
-        return dict(reply.rows)
+        return (yield from self._views.count(which, by, self._now()))
 
     @reading
     def census(self) -> Steps[Census]:
         """See `Store.census`."""
-        now = self._now()
-        reply = yield self._ask("queues")
-        queues: dict[str, dict[str, Any]] = {name: {"paused": bool(paused)} for name, paused in reply.rows}
-        reply = yield self._ask("census_queues")
-        for name, state, total, due in reply.rows:
-            queue = queues.setdefault(name, {})
-            queue[state] = total
-            if state == State.QUEUED:
-                queue["oldest"] = max(0, now - due) / SECOND
-        reply = yield self._ask("workers")
-        return Census(
-            [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
-            [worker_of(*row) for row in reply.rows],
-        )
+        return (yield from self._views.census(self._now()))
+
+    @reading
+    def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """See `Store.results`."""
+        return (yield from self._views.results(ids))
+
+    @reading
+    def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> Steps[list[Flow]]:
+        """See `Store.flows`."""
+        return (yield from self._views.flows(ids, page))

@@ -10,6 +10,18 @@ INSERT INTO stoker_jobs (
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 
+-- name: insert_full
+-- The same for batches in which a job has more to say. What is limited is parked at first; then the first are let in.
+INSERT INTO stoker_jobs (
+    id, task, queue, payload, state, priority, run_at, max_attempts, max_crashes, keep_for, created_at, updated_at,
+    owner, key, tags, overrides, meta, parents, workflow, schedule, on_parent_failure, parent_failed, limit_key, share
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+
+-- name: begin
+-- Changes nothing, but takes the right to write: what is read from here on nobody else changes.
+UPDATE stoker_meta SET value = value WHERE name = ''
+
 -- name: inserted
 -- Which of a batch are new: refs only grow (with gaps where a row was skipped), so these are the last :changed ones.
 SELECT id FROM stoker_jobs ORDER BY ref DESC LIMIT :changed
@@ -17,15 +29,19 @@ SELECT id FROM stoker_jobs ORDER BY ref DESC LIMIT :changed
 -- name: holder
 SELECT id FROM stoker_jobs WHERE id = :id
 UNION ALL
-SELECT id FROM stoker_jobs WHERE key = :key AND state IN ($waiting, $scheduled, $queued, $processing)
+SELECT id FROM stoker_jobs WHERE key = :key AND state IN ($waiting, $scheduled, $queued, $processing, $parked)
 LIMIT 1
 
 -- name: look
--- One glance before a claim: is the worker alive (then its number), when is the next job due, which queues are paused?
+-- One glance before a claim: is the worker alive (then its number), when is the next job due, which queues are paused
+-- or limited, does any job wait for another, is any limited?
 SELECT
     (SELECT ref FROM stoker_workers WHERE id = :worker AND lease_until > :now),
     (SELECT min(run_at) FROM stoker_jobs WHERE state = $scheduled),
-    (SELECT json_group_array(name) FROM stoker_queues WHERE paused)
+    (SELECT json_group_array(json_array(name, paused, concurrency, rate, period, full_at)) FROM stoker_queues
+        WHERE paused OR concurrency IS NOT NULL OR rate IS NOT NULL),
+    EXISTS (SELECT 1 FROM stoker_edges),
+    EXISTS (SELECT 1 FROM stoker_limits)
 
 -- name: unknown
 -- Claims of a worker that it does not know of.
@@ -43,7 +59,8 @@ WITH RECURSIVE names (name) AS (
 SELECT json_group_array(name) FROM names WHERE name IS NOT NULL
 
 -- name: promote
-UPDATE stoker_jobs SET state = $queued, updated_at = :now WHERE state = $scheduled AND run_at <= :now
+UPDATE stoker_jobs SET state = iif(limit_key IS NULL, $queued, $parked), updated_at = :now
+WHERE state = $scheduled AND run_at <= :now
 
 -- name: pick
 SELECT json_group_array(json_array(
@@ -52,7 +69,7 @@ SELECT json_group_array(json_array(
     SELECT ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
     FROM stoker_jobs
     WHERE queue = :queue AND state = $queued AND task IN (SELECT value FROM json_each(:tasks))
-    ORDER BY priority DESC, run_at, ref
+    ORDER BY priority DESC, turn, run_at, ref
     LIMIT :room
 )
 
@@ -67,7 +84,7 @@ SELECT json_group_array(json_array(
         WHEN tags IS NULL THEN :untagged
         ELSE EXISTS (SELECT 1 FROM json_each(tags) AS tag WHERE tag.value IN (SELECT value FROM json_each(:tags)))
     END
-    ORDER BY priority DESC, run_at, ref
+    ORDER BY priority DESC, turn, run_at, ref
     LIMIT :room
 )
 
@@ -133,9 +150,9 @@ FROM (
                 WHEN verdict = 'completed' THEN $completed
                 WHEN verdict = 'failed' THEN $failed
                 WHEN verdict = 'cancelled' OR asked THEN $cancelled
-                WHEN verdict = 'crashed' THEN iif(:capped AND died >= max_crashes, $failed, $queued)
+                WHEN verdict = 'crashed' THEN iif(:capped AND died >= max_crashes, $failed, home)
                 WHEN verdict <> 'released' AND delay > 0 THEN $scheduled
-                ELSE $queued
+                ELSE home
             END AS next,
             json_object('attempt', attempt, 'type', 'crashed', 'message', crash_message) AS crash_entry
         FROM (
@@ -143,6 +160,7 @@ FROM (
                 job.ref AS ref, job.attempt AS attempt, job.max_crashes AS max_crashes,
                 job.crashes + 1 AS died,
                 job.cancelling IS NOT NULL AS asked,
+                iif(job.limit_key IS NULL, $queued, $parked) AS home,
                 'the process that ran this job died or lost its lease, '
                     || iif(job.crashes = 0, 'once', (job.crashes + 1) || ' times') AS crash_message,
                 json_extract(outcome.value, '$.verdict') AS verdict,
@@ -201,7 +219,7 @@ SELECT json_group_array(ref) FROM (
 )
 
 -- name: tally
-SELECT sum(state = $queued), sum(state = $failed) FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
+SELECT sum(state IN ($queued, $parked)), sum(state = $failed) FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
 
 -- name: forget
 UPDATE stoker_workers SET gone = 1
@@ -217,9 +235,15 @@ ON CONFLICT DO NOTHING
 -- name: prune_workers
 DELETE FROM stoker_workers WHERE gone AND seen_at <= :before
 
--- name: prune
-DELETE FROM stoker_jobs WHERE ref IN (
-    SELECT ref FROM stoker_jobs WHERE expires_at <= :now ORDER BY expires_at, ref LIMIT :limit
+-- name: expired
+-- Jobs of a workflow stay while one of its jobs is unfinished.
+SELECT json_group_array(ref) FROM (
+    SELECT ref FROM stoker_jobs AS job
+    WHERE expires_at <= :now AND (workflow IS NULL OR NOT EXISTS (
+        SELECT 1 FROM stoker_jobs AS other
+        WHERE other.workflow = job.workflow AND other.state IN ($waiting, $scheduled, $queued, $processing, $parked)
+    ))
+    ORDER BY expires_at, ref LIMIT :limit
 )
 
 -- name: pause
@@ -239,7 +263,8 @@ WHERE ref IN (SELECT value FROM json_each(:refs))
 -- name: retry
 -- OR IGNORE: of two jobs with one key, the first is queued and holds it; the other stays.
 UPDATE OR IGNORE stoker_jobs
-SET state = $queued, run_at = :now, updated_at = :now, finished_at = NULL, expires_at = NULL,
+SET state = iif(limit_key IS NULL, $queued, $parked), run_at = :now, updated_at = :now,
+    finished_at = NULL, expires_at = NULL, parent_failed = 0,
     max_attempts = max(max_attempts, attempt - crashes + 1),
     max_crashes = max(max_crashes, crashes + 1)
 WHERE ref IN (SELECT value FROM json_each(:refs))
@@ -249,23 +274,6 @@ UPDATE stoker_jobs SET priority = :priority, updated_at = :now WHERE ref IN (SEL
 
 -- name: delete
 DELETE FROM stoker_jobs WHERE ref IN (SELECT value FROM json_each(:refs))
-
--- name: census_queues
-SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $queued GROUP BY queue
-UNION ALL
-SELECT queue, 'scheduled', count(*), NULL FROM stoker_jobs WHERE state = $scheduled GROUP BY queue
-UNION ALL
-SELECT queue, 'waiting', count(*), NULL FROM stoker_jobs WHERE state = $waiting GROUP BY queue
-UNION ALL
-SELECT queue, 'processing', count(*), NULL FROM stoker_jobs WHERE state = $processing GROUP BY queue
-
--- name: queues
-SELECT name, paused FROM stoker_queues ORDER BY name
-
--- name: workers
-SELECT id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
-    (SELECT count(*) FROM stoker_jobs WHERE worker = stoker_workers.ref AND state = $processing)
-FROM stoker_workers WHERE NOT gone ORDER BY started_at, id
 
 -- name: version
 SELECT value FROM stoker_meta WHERE name = 'schema'

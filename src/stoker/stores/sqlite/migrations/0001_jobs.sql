@@ -1,5 +1,6 @@
 -- Jobs, workers and queues. Instants and spans are microseconds; documents are JSON text; states are numbers:
--- waiting $waiting, scheduled $scheduled, queued $queued, processing $processing, completed $completed, failed $failed, cancelled $cancelled.
+-- waiting $waiting, scheduled $scheduled, queued $queued, processing $processing, completed $completed, failed $failed, cancelled $cancelled;
+-- parked $parked is a queued job that is over its limit, out of the way of claims.
 
 CREATE TABLE stoker_meta (
     name TEXT NOT NULL PRIMARY KEY,
@@ -20,6 +21,7 @@ CREATE TABLE stoker_jobs (
     expires_at INTEGER,
     run_at INTEGER NOT NULL,
     priority INTEGER NOT NULL,
+    turn INTEGER NOT NULL DEFAULT 0,
     queue TEXT NOT NULL,
     task TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -34,6 +36,11 @@ CREATE TABLE stoker_jobs (
     workflow TEXT,
     schedule TEXT,
     parents TEXT,
+    on_parent_failure TEXT,
+    parent_failed INTEGER NOT NULL DEFAULT 0,
+    limit_key TEXT,
+    share TEXT,
+    lane TEXT,
     cancelling TEXT,
     progress REAL,
     message TEXT,
@@ -48,16 +55,16 @@ CREATE TABLE stoker_jobs (
 CREATE UNIQUE INDEX stoker_jobs_id ON stoker_jobs (id);
 
 CREATE UNIQUE INDEX stoker_jobs_key ON stoker_jobs (key)
-    WHERE key IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing);
+    WHERE key IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing, $parked);
 
 -- The claim reads this index in order; `task` is in it so that jobs of unknown tasks are passed over without a look at their rows.
-CREATE INDEX stoker_jobs_ready ON stoker_jobs (queue, priority DESC, run_at, ref, task) WHERE state = $queued;
+CREATE INDEX stoker_jobs_ready ON stoker_jobs (queue, priority DESC, turn, run_at, ref, task) WHERE state = $queued;
 
 CREATE INDEX stoker_jobs_due ON stoker_jobs (run_at, queue) WHERE state = $scheduled;
 
 CREATE INDEX stoker_jobs_waiting ON stoker_jobs (queue) WHERE state = $waiting;
 
-CREATE INDEX stoker_jobs_held ON stoker_jobs (worker) WHERE state = $processing;
+CREATE INDEX stoker_jobs_held ON stoker_jobs (worker, queue) WHERE state = $processing;
 
 CREATE INDEX stoker_jobs_expiry ON stoker_jobs (expires_at) WHERE expires_at IS NOT NULL;
 
@@ -65,6 +72,65 @@ CREATE INDEX stoker_jobs_expiry ON stoker_jobs (expires_at) WHERE expires_at IS 
 CREATE INDEX stoker_jobs_unhappy ON stoker_jobs (state, id) WHERE state IN ($failed, $cancelled);
 
 CREATE INDEX stoker_jobs_owner ON stoker_jobs (owner, id) WHERE owner IS NOT NULL;
+
+CREATE INDEX stoker_jobs_workflow ON stoker_jobs (workflow, state) WHERE workflow IS NOT NULL;
+
+-- The jobs of one limit: those that are processing, the few that may be claimed, and the many that may not, in order.
+-- OR, not IN: only so does SQLite know that one of these states is in the index.
+CREATE INDEX stoker_jobs_limited ON stoker_jobs (limit_key, state, queue, priority DESC, turn, run_at, ref)
+    WHERE limit_key IS NOT NULL
+    AND (state = $waiting OR state = $scheduled OR state = $queued OR state = $processing OR state = $parked);
+
+CREATE INDEX stoker_jobs_admitted ON stoker_jobs (queue, priority DESC, turn, run_at, ref)
+    WHERE limit_key IS NOT NULL AND state = $queued;
+
+CREATE INDEX stoker_jobs_parked ON stoker_jobs (queue, run_at) WHERE state = $parked;
+
+-- `lane`: between whom turns are taken in a queue that is fair; only queued jobs of such queues have one.
+CREATE INDEX stoker_jobs_lane ON stoker_jobs (queue, lane, turn) WHERE lane IS NOT NULL;
+
+CREATE INDEX stoker_jobs_turn ON stoker_jobs (queue, turn) WHERE lane IS NOT NULL;
+
+-- Who waits for whom. A parent is named by its id, because it may be put back after its child; an edge is there only
+-- while the child waits for it.
+CREATE TABLE stoker_edges (
+    parent TEXT NOT NULL,
+    child INTEGER NOT NULL,
+    PRIMARY KEY (parent, child)
+) WITHOUT ROWID;
+
+CREATE INDEX stoker_edges_child ON stoker_edges (child);
+
+-- Limits by key. `full_at` is the bucket (see `stores/bucket.py`) and `empty_at` is as much earlier as it takes to fill
+-- it. While jobs are parked, `next_at` is when the next token comes in; `is_empty`: there is none before.
+CREATE TABLE stoker_limits (
+    key TEXT NOT NULL PRIMARY KEY,
+    concurrency INTEGER,
+    rate INTEGER,
+    period INTEGER,
+    full_at INTEGER NOT NULL DEFAULT 0,
+    empty_at INTEGER NOT NULL DEFAULT 0,
+    next_at INTEGER,
+    is_empty INTEGER NOT NULL DEFAULT 0,
+    seen_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX stoker_limits_next ON stoker_limits (next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX stoker_limits_token ON stoker_limits (next_at) WHERE is_empty;
+
+CREATE INDEX stoker_limits_emptiest ON stoker_limits (empty_at) WHERE rate IS NOT NULL;
+
+CREATE INDEX stoker_limits_seen ON stoker_limits (seen_at);
+
+-- The job that stands for others under a name, and until when.
+CREATE TABLE stoker_guards (
+    name TEXT NOT NULL PRIMARY KEY,
+    job TEXT NOT NULL,
+    until INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX stoker_guards_until ON stoker_guards (until);
 
 -- Workers that are gone stay for a while: jobs say who ran them by the number.
 CREATE TABLE stoker_workers (
@@ -84,5 +150,29 @@ CREATE TABLE stoker_workers (
 
 CREATE TABLE stoker_queues (
     name TEXT NOT NULL PRIMARY KEY,
-    paused INTEGER NOT NULL DEFAULT 0
+    paused INTEGER NOT NULL DEFAULT 0,
+    concurrency INTEGER,
+    rate INTEGER,
+    period INTEGER,
+    fair TEXT,
+    full_at INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+
+CREATE TABLE stoker_schedules (
+    name TEXT NOT NULL PRIMARY KEY,
+    document TEXT NOT NULL,
+    next_at INTEGER,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX stoker_schedules_next ON stoker_schedules (next_at, name) WHERE next_at IS NOT NULL;
+
+-- AUTOINCREMENT: a token is never given twice, whatever is deleted.
+CREATE TABLE stoker_locks (
+    token INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    holder TEXT NOT NULL,
+    until INTEGER NOT NULL
+);
+
+CREATE INDEX stoker_locks_until ON stoker_locks (until);

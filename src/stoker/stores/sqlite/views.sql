@@ -1,0 +1,49 @@
+-- What people read. Statements as in `statements.sql`.
+
+-- name: census_queues
+SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $queued GROUP BY queue
+UNION ALL
+SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $parked GROUP BY queue
+UNION ALL
+SELECT queue, 'scheduled', count(*), NULL FROM stoker_jobs WHERE state = $scheduled GROUP BY queue
+UNION ALL
+SELECT queue, 'waiting', count(*), NULL FROM stoker_jobs WHERE state = $waiting GROUP BY queue
+UNION ALL
+SELECT queue, 'processing', count(*), NULL FROM stoker_jobs WHERE state = $processing GROUP BY queue
+
+-- name: queues
+SELECT name, paused, concurrency, rate, period, fair FROM stoker_queues ORDER BY name
+
+-- name: workers
+SELECT id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
+    (SELECT count(*) FROM stoker_jobs WHERE worker = stoker_workers.ref AND state = $processing)
+FROM stoker_workers WHERE NOT gone ORDER BY started_at, id
+
+-- name: results
+SELECT job.id, job.result FROM json_each(:ids) AS one CROSS JOIN stoker_jobs AS job
+WHERE job.id = one.value AND job.state = $completed AND job.result IS NOT NULL
+
+-- name: workflows_back
+-- The workflows before one, newest first: one step of the index for each, however many jobs they have.
+WITH RECURSIVE names (name) AS (
+    SELECT max(workflow) FROM stoker_jobs WHERE workflow IS NOT NULL AND (:before IS NULL OR workflow < :before)
+    UNION ALL
+    SELECT (SELECT max(workflow) FROM stoker_jobs WHERE workflow < name) FROM names WHERE name IS NOT NULL
+    LIMIT :limit
+)
+SELECT name FROM names WHERE name IS NOT NULL
+
+-- name: workflows_forth
+WITH RECURSIVE names (name) AS (
+    SELECT min(workflow) FROM stoker_jobs WHERE workflow > :after
+    UNION ALL
+    SELECT (SELECT min(workflow) FROM stoker_jobs WHERE workflow > name) FROM names WHERE name IS NOT NULL
+    LIMIT :limit
+)
+SELECT name FROM names WHERE name IS NOT NULL
+
+-- name: flows
+SELECT job.workflow, iif(job.state = $parked, $queued, job.state), count(*), min(job.created_at), max(job.updated_at)
+FROM json_each(:names) AS one CROSS JOIN stoker_jobs AS job
+WHERE job.workflow = one.value
+GROUP BY 1, 2
