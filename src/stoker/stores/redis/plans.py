@@ -24,9 +24,11 @@ from stoker.store import (
     Exchanged,
     Facet,
     Filter,
+    Flow,
     Orders,
     Page,
     QueueInfo,
+    QueueLimit,
     Recovered,
     Routing,
     Traits,
@@ -34,20 +36,25 @@ from stoker.store import (
     Worker,
 )
 from stoker.stores.record import CODES, STATES, from_job, to_job
+from stoker.stores.redis.locks import RedisLocks
 from stoker.stores.redis.rows import (
     FIELDS,
     claims_of,
     consequence,
     facts,
+    flow_of,
     full_row,
     introduction,
     is_plain,
     new_row,
     pack,
+    queue_limit,
+    queue_limit_of,
     record_of,
     said,
     worker_of,
 )
+from stoker.stores.redis.schedules import RedisSchedules
 from stoker.stores.redis.scripts import load_scripts
 from stoker.stores.redis.trail import STRETCH, Trail, held_only
 from stoker.stores.schema import unapplied
@@ -57,6 +64,9 @@ _BYTES: Final = 4_000_000
 """Of records in one answer, about."""
 _SWEEP: Final = 100
 """Records whose indexes one recovery looks at."""
+
+_PRUNED: Final = 10_000
+"""Finished jobs that one script looks at."""
 
 _OPEN: Final = {
     Action.CANCEL: LIVE,
@@ -79,6 +89,8 @@ class RedisStore:
         self._scripts = load_scripts(_PACKAGE, "verbs")
         self._migrations = load_scripts(_PACKAGE, "migrations")
         self._swept: str | None = None
+        self.schedules = RedisSchedules(self._ask)
+        self.locks = RedisLocks(self._ask)
 
     def _ask(
         self, name: str, ask: Mapping[str, Any] | None = None, attached: Sequence[bytes] = (), *, alone: bool = False
@@ -183,8 +195,12 @@ class RedisStore:
     @writing
     def prune(self, limit: int = 1000) -> Steps[int]:
         """See `Store.prune`."""
-        reply = yield self._ask("prune", {"limit": limit}, alone=True)
-        pruned: int = reply.rows[0][0]
+        pruned, more = 0, True
+        while more and pruned < limit:
+            ask = {"limit": limit - pruned, "look": min(limit - pruned, _PRUNED)}
+            reply = yield self._ask("prune", ask, alone=True)
+            gone, more = reply.rows[0][0]
+            pruned += gone
         return pruned
 
     # --- the schema -------------------------------------------------------------------------------------------------
@@ -275,6 +291,11 @@ class RedisStore:
         yield self._ask("pause", {"queue": queue, "paused": paused}, alone=True)
 
     @waking
+    def limit(self, queue: str, limit: QueueLimit) -> Steps[None]:
+        """See `Store.limit`."""
+        yield self._ask("limit", {"queue": queue} | queue_limit(limit), alone=True)
+
+    @waking
     def restore(self, jobs: Sequence[Job]) -> Steps[int]:
         """See `Store.restore`."""
         if not jobs:
@@ -346,7 +367,8 @@ class RedisStore:
     def census(self) -> Steps[Census]:
         """See `Store.census`."""
         reply = yield self._ask("census", alone=True)
-        now, known, paused, counts, due, workers, running = reply.rows[0][0]
+        now, known, paused, counts, due, workers, running, shaped = reply.rows[0][0]
+        limits = {name.decode(): queue_limit_of(kept) for name, kept in zip(shaped[::2], shaped[1::2], strict=True)}
         queues: dict[str, Counter[State]] = {name.decode(): Counter() for name in known}
         for state, queue, _, number in _tallies(counts):
             if state in LIVE:
@@ -361,6 +383,7 @@ class RedisStore:
                 QueueInfo(
                     name=name,
                     paused=name in closed,
+                    limit=limits.get(name, QueueLimit()),
                     waiting=states[State.WAITING],
                     scheduled=states[State.SCHEDULED],
                     queued=states[State.QUEUED],
@@ -374,6 +397,33 @@ class RedisStore:
                 key=lambda worker: (worker.started_at, worker.id),
             ),
         )
+
+    @reading
+    def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """See `Store.results`."""
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), STRETCH):
+            reply = yield self._ask("results", {"ids": ids[start : start + STRETCH]})
+            flat = reply.rows[0][0]
+            for id, result in zip(flat[::2], flat[1::2], strict=True):
+                found[id.decode()] = result.decode()
+        return found
+
+    @reading
+    def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> Steps[list[Flow]]:
+        """See `Store.flows`."""
+        if page.limit <= 0:
+            return []
+        rising = page.after is not None
+        ask: dict[str, Any] = {"limit": page.limit, "rising": rising}
+        if ids is None:
+            ask |= {name: id for name, id in (("before", page.before), ("after", page.after)) if id is not None}
+        else:
+            before, after = page.before, page.after
+            chosen = {id for id in ids if (before is None or id < before) and (after is None or id > after)}
+            ask["ids"] = sorted(chosen, reverse=not rising)
+        reply = yield self._ask("flows", ask)
+        return [flow_of(id, last, kept) for id, last, kept in reply.rows[0][0]][: page.limit]
 
 
 def _refused(command: str, problem: str) -> StokerError:

@@ -13,17 +13,20 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from stoker.job import Claim, NewJob, Outcome, Verdict
-from stoker.store import Worker
-from stoker.stores.record import CODES, STATES, Record, entry, list_of, strings
+from stoker.job import Claim, NewJob, Outcome, ParentFailure, State, Verdict
+from stoker.store import Fair, Flow, QueueLimit, Worker
+from stoker.stores.record import CODES, STATES, Record, entry, list_of, policy_of, strings
 
-_HEAD: Final = Layout(">BBhIiiiiqqqqqqq")
+_HEAD: Final = Layout(">BHhIiiiiqqqqqqq")
 """The numbers of a stand; behind them come worker, queue and task, with NULs between."""
+
+_SHAPED: Final = Layout(">qqqqq")
+"""A queue's limit, with when its bucket is full."""
 
 _LEASED: Final = Layout(">qqq")
 """The instants of a worker's entry; behind them comes its introduction."""
 
-FIELDS: Final = 9
+FIELDS: Final = 11
 """Columns of a record as `find.lua` gives them, besides the id."""
 
 
@@ -36,7 +39,8 @@ class _Facts(Struct, array_like=True):
     workflow: str | None
     schedule: str | None
     meta: str | None
-    parents: tuple[str, ...] | None
+    limit: str | None
+    share: str | None
 
 
 class _ClaimFacts(Struct, array_like=True, gc=False):
@@ -66,7 +70,7 @@ _introduction = msgspec.msgpack.Decoder(_Introduction).decode
 
 
 def new_row(job: NewJob) -> tuple[Any, ...]:
-    """A request as `insert.lua` reads it."""
+    """A request as `parts/inserting.lua` reads it."""
     return (
         job.id,
         f"{job.queue}\0{job.task}",
@@ -76,10 +80,16 @@ def new_row(job: NewJob) -> tuple[Any, ...]:
         job.max_attempts,
         job.max_crashes,
         job.keep_for,
-        bool(job.parents),
         job.owner,
         job.key,
         job.tags or None,
+        job.workflow,
+        job.parents or None,
+        _POLICIES.index(job.on_parent_failure),
+        job.extends,
+        None if job.limit is None else msgspec.structs.astuple(job.limit),
+        job.share,
+        None if job.guard is None else msgspec.structs.astuple(job.guard),
     )
 
 
@@ -95,7 +105,8 @@ def facts(job: NewJob) -> bytes:
             job.workflow,
             job.schedule,
             job.meta,
-            job.parents or None,
+            None if job.limit is None else job.limit.key,
+            job.share,
         )
     )
 
@@ -112,12 +123,19 @@ def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
         record.workflow,
         record.schedule,
         record.meta,
-        list_of(record.parents) or None,
+        record.limit_key,
+        record.share,
     )
-    asked, erred = record.cancelling is not None, record.error is not None or record.result is not None
+    flags = (
+        _ASKED * (record.cancelling is not None)
+        | _ERRED * (record.error is not None or record.result is not None)
+        | _SOURED * record.parent_failed
+        | _VOID * (record.result is None)
+        | _POLICY * _POLICIES.index(ParentFailure(record.on_parent_failure or ParentFailure.CANCEL))
+    )
     head = _HEAD.pack(
         CODES[record.state],
-        _ASKED * asked | _ERRED * erred,
+        flags,
         record.priority,
         record.fence,
         record.attempt,
@@ -142,22 +160,40 @@ def full_row(record: Record) -> tuple[tuple[Any, ...], bytes, bytes]:
         "checkpoint": record.checkpoint,
         "reason": record.cancelling,
     }
-    return (record.id, record.owner, record.key, tags, _given(words)), stand, pack(facts)
+    row = (
+        record.id,
+        record.owner,
+        record.key,
+        tags,
+        record.workflow,
+        record.limit_key,
+        record.share,
+        list_of(record.parents) or None,
+        list_of(record.open_parents) or None,
+        _given(words),
+    )
+    return row, stand, pack(facts)
 
 
 _ASKED: Final = 8
 _ERRED: Final = 16
+_SOURED: Final = 2048
+_POLICY: Final = 8192
+_VOID: Final = 32768
 """Of the flags in `parts/stand.lua`, those that a restored record cannot be without."""
+
+_POLICIES: Final = (ParentFailure.CANCEL, ParentFailure.RUN, ParentFailure.HOLD, ParentFailure.ONLY)
+"""As two bits of the flags have them."""
 
 
 def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
     """A record as `find.lua` gives it."""
-    stand, packed, result, error, errors, progress, message, checkpoint, cancelling = fields
+    stand, packed, result, error, errors, progress, message, checkpoint, cancelling, parents, waits_for = fields
     assert stand is not None
     assert packed is not None
     (
         state,
-        _,
+        flags,
         priority,
         fence,
         attempt,
@@ -193,7 +229,7 @@ def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
         tags=strings(facts.tags or ()),
         overrides=facts.overrides,
         meta=facts.meta,
-        parents=strings(facts.parents or ()),
+        parents=_ids(parents),
         workflow=facts.workflow,
         schedule=facts.schedule,
         attempt=attempt,
@@ -209,7 +245,16 @@ def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
         errors=_text(errors),
         started_at=started_at or None,
         finished_at=finished_at or None,
+        on_parent_failure=policy_of(_POLICIES[flags // _POLICY & 3]),
+        parent_failed=bool(flags & _SOURED),
+        limit_key=facts.limit,
+        share=facts.share,
+        open_parents=_ids(waits_for),
     )
+
+
+def _ids(joined: bytes | None) -> str | None:
+    return strings(joined.decode().split("\0")) if joined else None
 
 
 def _text(value: bytes | None) -> str | None:
@@ -305,3 +350,28 @@ def worker_of(id: bytes, kept: bytes, running: int) -> Worker:
         lease_until=lease_until,
         running=running,
     )
+
+
+# --- queues and workflows -------------------------------------------------------------------------------------------
+
+_FAIR: Final = (None, Fair.OWNER, Fair.SHARE)
+"""As `parts/shapes.lua` numbers them."""
+
+
+def queue_limit(limit: QueueLimit) -> dict[str, Any]:
+    """A queue's limit as `limit.lua` reads it."""
+    return msgspec.structs.asdict(limit) | {"fair": _FAIR.index(limit.fair)}
+
+
+def queue_limit_of(kept: bytes) -> QueueLimit:
+    """A queue's limit as it is kept."""
+    concurrency, rate, period, _, fair = _SHAPED.unpack(kept)
+    return QueueLimit(None if concurrency < 0 else concurrency, rate or None, period or None, _FAIR[fair])
+
+
+def flow_of(id: bytes, last: bytes, kept: Sequence[bytes]) -> Flow:
+    """A workflow as `flows.lua` gives it."""
+    numbers = dict(zip(kept[::2], map(int, kept[1::2]), strict=True))
+    first = numbers.pop(b"first")
+    counts: dict[State, int] = {STATES[int(code)]: number for code, number in numbers.items()}
+    return Flow(id=id.decode(), counts=counts, created_at=first, updated_at=int(last))

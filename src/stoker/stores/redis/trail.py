@@ -74,6 +74,8 @@ class Trail:
 
 
 def _indexes(which: Filter) -> list[str]:
+    if which.workflow is not None:
+        return [f"workflow:{which.workflow}"]
     if which.owner is not None:
         return [f"owner:{which.owner}"]
     if which.states is None or State.COMPLETED in which.states:

@@ -6,6 +6,7 @@
 --   :serial           the last number that a job was given
 --   :stand            hash: id → what changes of a job, as parts/stand.lua packs it
 --   :facts            hash: id → what never changes of it, as the client packs it
+--   :parents          hash: id → the ids of its parents, of those that have some
 --   :result, :error, :history, :progress, :message, :checkpoint, :reason
 --                     hashes: id → the result, why it failed, the failed attempts as JSON, what it said, and why it was
 --                     asked to stop
@@ -14,7 +15,8 @@
 --   :state:NUMBER     sorted set: ids of failed and of cancelled jobs, in order
 --   :owner:OWNER      sorted set: ids of an owner's jobs, in order
 --   :keys             hash: key → id of the unfinished job that has it
---   :ready:LINE       sorted set: tickets of queued jobs of one queue and task, first one first
+--   :ready:LINE       sorted set: tickets of queued jobs of one queue and task that may be claimed, first one first
+--   :aged:LINE        sorted set: queued jobs that have a limit or a turn, by due time
 --   :lines            sorted set: lines that have queued jobs, by name
 --   :due              sorted set: scheduled jobs by due time
 --   :ended            sorted set: finished jobs by the end of their retention
@@ -22,9 +24,43 @@
 --   :asked:WORKER     hash: number → fence of those that were asked to stop
 --   :holders          set: workers that hold, or held, jobs
 --   :workers          hash: worker → its lease and how it introduced itself
---   :queues, :paused  set and hash: queues that were paused once, and those that are
+--   :queues, :paused  set and hash: queues that were paused or limited once, and those that are paused
 --   :counts           hash: state and line → number of jobs
 --   :idle, :wake      a note that somebody waits for jobs, and the channel by which they are called
+--
+-- Workflows
+--   :edges, :opens    sorted sets: parent and child, child and parent, of waiting jobs and those that they wait for
+--   :missing          set: ids that waiting jobs wait for and that are not there
+--   :flows            sorted set: ids of workflows, in order
+--   :workflow:ID      sorted set: ids of its jobs, in order
+--   :touched:ID       sorted set: ids of its jobs, by when something last happened to them
+--   :flow:ID          hash: state → number of its jobs, and when the first of them was made
+--   :stayed:ID        sorted set: those of its finished jobs that stay past their retention while it is under way
+--
+-- Limits
+--   :shaped           hash: queue → its limit, as parts/shapes.lua packs it
+--   :busy_in:QUEUE    set: numbers of the jobs of a queue with a limit that are processed
+--   :limits           hash: limit key → its numbers, as parts/limits.lua packs them
+--   :busy:KEY         set: numbers of the jobs of a limit key that are processed
+--   :groups:KEY       set: its groups that have queued jobs: queue, task and tags
+--   :admitted:GROUP   sorted set: tickets of the first of them, which stand in their lines
+--   :parked:GROUP     sorted set: tickets of the others
+--   :spent            sorted set: limit keys by when their bucket was empty
+--   :thirsty, :ripe   sorted sets: limit keys that have queued jobs, or parked ones, by when there is a token for them
+--
+-- Turns
+--   :turn             hash: id → the turn of a queued job, and whose it is
+--   :first:QUEUE      sorted set: turns of a queue's jobs
+--   :last:QUEUE       sorted set: the same, by whose they are
+--
+-- Guards, schedules, locks
+--   :guards           hash: name → the job that was made under it, and until when it stands for others
+--   :guarded          sorted set: names by when they may be forgotten
+--   :schedules        hash: name → version, next tick and document
+--   :ticks            sorted set: names by their next tick
+--   :locks            hash: name → until when it is held, the token and the holder
+--   :locked           sorted set: names by when they may be forgotten
+--   :tokens           the last token that a lock was given with
 if redis.call('EXISTS', key('schema')) == 1 then
     return 0 -- another process was quicker
 end

@@ -24,6 +24,7 @@ function ending.completed(id, job, outcome)
     else
         note('HDEL', RESULTS, id)
     end
+    mark(job, VOID, not outcome.result)
     return COMPLETED, false
 end
 

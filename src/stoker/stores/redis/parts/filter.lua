@@ -1,4 +1,4 @@
--- uses: records workers
+-- uses: family workers
 -- Whether a job matches `ask.which` (see `Filter`), and whether `ask.change` can be done to it (see `Action`).
 local which = ask.which
 
@@ -68,11 +68,27 @@ function open.cancel(job)
     return not is_final(job[STATE]) and not has(job, ASKED)
 end
 
+-- Whether one that is there for a failure might still see one.
+local function is_needed(id, job)
+    if policy_of(job) ~= ONLY or not has(job, CHILD) then
+        return true
+    end
+    local parents = parents_of(id)
+    load(parents)
+    for _, parent in ipairs(parents) do
+        if parent ~= id and jobs[parent] and jobs[parent][STATE] ~= COMPLETED then
+            return true
+        end
+    end
+    return false
+end
+
 function open.retry(job, id)
     if job[STATE] ~= FAILED and job[STATE] ~= CANCELLED then
         return false
     end
-    return not has(job, KEYED) or redis.call('HEXISTS', key('keys'), facts_of(id)[KEY]) == 0
+    local free = not has(job, KEYED) or redis.call('HEXISTS', key('keys'), ties_of(id).key) == 0
+    return free and is_needed(id, job)
 end
 
 function open.requeue(job)

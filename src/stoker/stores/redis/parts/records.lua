@@ -6,6 +6,7 @@ local MOST = 4000 -- arguments of one command; Lua's stack takes 8000
 local STANDS, FACTS, RESULTS, ERRORS, HISTORIES = key('stand'), key('facts'), key('result'), key('error'), key('history')
 local REASONS, CHECKPOINTS = key('reason'), key('checkpoint')
 local COLUMNS = {STANDS, FACTS, RESULTS, ERRORS, HISTORIES, key('progress'), key('message'), CHECKPOINTS, REASONS}
+local PARENTS = key('parents') -- a column as well, of those that have some
 
 local function each_page(list, size, visit)
     for from = 1, #list, size do
@@ -45,8 +46,35 @@ local function load(ids)
 end
 
 -- The facts that never change, as the client packed them, and where each stands.
-local PAYLOAD, OWNER, KEY, TAGS, WORKFLOW = 1, 2, 4, 5, 6
+local PAYLOAD, OWNER, KEY, TAGS, WORKFLOW, LIMIT, SHARE = 1, 2, 4, 5, 6, 9, 10
 
 local function facts_of(id)
     return cmsgpack.unpack(redis.call('HGET', FACTS, id))
+end
+
+-- Of the facts, what indexes are made of. It is kept for the rest of the script, and the payload, which may be large,
+-- is not.
+local ties = {}
+
+local function ties_of(id, packed)
+    local known = ties[id]
+    if not known then
+        local facts = packed and cmsgpack.unpack(packed) or facts_of(id)
+        known = {
+            owner = facts[OWNER], key = facts[KEY], tags = facts[TAGS], workflow = facts[WORKFLOW],
+            limit = facts[LIMIT], share = facts[SHARE],
+        }
+        ties[id] = known
+    end
+    return known
+end
+
+-- The ids of the jobs that it was to wait for.
+local function parents_of(id)
+    local text = redis.call('HGET', PARENTS, id)
+    local list = {}
+    for parent in string.gmatch(text or '', '[^%z]+') do
+        list[#list + 1] = parent
+    end
+    return list
 end

@@ -1,4 +1,4 @@
--- uses: filter ending wake
+-- uses: filter ending limits wake
 -- Change the jobs with these ids, as far as they match and it can be done to them when this runs; up to `ask.limit`.
 local change = ask.change
 local apply = {}
@@ -21,6 +21,7 @@ function apply.cancel(id, job)
     end
 end
 
+-- It has its key, and is found by others that are retried with it; its place is found when all have been.
 function apply.retry(id, job)
     leave(id, job)
     job[STATE] = QUEUED
@@ -29,23 +30,47 @@ function apply.retry(id, job)
     job[RUN_AT] = now
     job[UPDATED] = now
     job[FINISHED] = 0
-    enter(id, job)
     note('ZADD', key('live'), '0', id)
     if has(job, KEYED) then
-        redis.call('HSET', key('keys'), facts_of(id)[KEY], id)
+        redis.call('HSET', key('keys'), ties_of(id).key, id)
     end
     changed[id] = true
+end
+
+-- Have it wait for those of its parents that are unfinished.
+local function rejoin(id, job)
+    local failed = false
+    local parents, seen = parents_of(id), {}
+    load(parents)
+    for _, parent in ipairs(parents) do
+        local other = jobs[parent]
+        if other and parent ~= id and not seen[parent] then
+            seen[parent] = true
+            failed = failed or other[STATE] == FAILED or other[STATE] == CANCELLED
+            if not is_final(other[STATE]) then
+                link(parent, id)
+                job[STATE] = WAITING
+            end
+        end
+    end
+    sour(id, job, failed)
 end
 
 function apply.requeue(id, job)
     conclude(id, job, 'crashed', {uncapped = true})
 end
 
+-- It keeps its turn.
 function apply.prioritise(id, job)
-    leave(id, job)
+    local queued = job[STATE] == QUEUED
+    if queued then
+        step_out(id, job)
+    end
     job[PRIORITY] = change.priority
     job[UPDATED] = now
-    enter(id, job)
+    if queued then
+        step_in(id, job)
+    end
     changed[id] = true
 end
 
@@ -53,20 +78,28 @@ function apply.delete(id, job)
     delete(id, job)
 end
 
-local number = 0
+local done = {}
 load(ask.ids)
 for _, id in ipairs(ask.ids) do
-    if number == ask.limit then
+    if #done == ask.limit then
         break
     end
     local job = jobs[id]
     if job and matches(id, job) and open[change.action](job, id) then
         apply[change.action](id, job)
-        number = number + 1
+        done[#done + 1] = id
     end
 end
-flush()
-if number > 0 and (change.action == 'retry' or change.action == 'requeue') then
+if change.action == 'retry' then
+    for _, id in ipairs(done) do
+        if has(jobs[id], CHILD) then
+            rejoin(id, jobs[id])
+        end
+        enter(id, jobs[id])
+    end
+end
+close()
+if freed or #done > 0 and (change.action == 'retry' or change.action == 'requeue') then
     wake()
 end
-return number
+return #done

@@ -9,7 +9,7 @@ local rest = each_match(function(id, job)
         chosen[#chosen + 1] = exact(job[REF])
         chosen[#chosen + 1] = id
     elseif ask.change.action == 'retry' and has(job, KEYED) then
-        chosen[#chosen + 1] = facts_of(id)[KEY]
+        chosen[#chosen + 1] = ties_of(id).key
     else
         total = total + 1
     end

@@ -7,7 +7,7 @@ function facet.state(job)
 end
 
 function facet.queue(job)
-    return string.sub(job[LINE], 1, string.find(job[LINE], '\0', 1, true) - 1)
+    return queue_of(job[LINE])
 end
 
 function facet.task(job)
@@ -15,7 +15,7 @@ function facet.task(job)
 end
 
 function facet.owner(job, id)
-    return has(job, OWNED) and facts_of(id)[OWNER]
+    return has(job, OWNED) and ties_of(id).owner
 end
 
 local totals = {}

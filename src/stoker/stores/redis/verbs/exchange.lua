@@ -1,4 +1,4 @@
--- uses: ending holding workers wake
+-- uses: ending holding drawing workers wake
 -- Settle, give back what is not known, promote, claim. Answers {alive, due in, refused refs, claims}, a claim being its
 -- job's id, stand, facts and checkpoint, one after the other.
 local PROMOTED = 1000 -- due jobs that one exchange queues, so that a million due at once do not stop the server
@@ -6,16 +6,16 @@ local PROMOTED = 1000 -- due jobs that one exchange queues, so that a million du
 -- The most frequent end of all: what `conclude` would do, without asking for what is not there. A result `null` is no
 -- result, so it is not kept.
 local function complete(id, job, result)
-    if has(job, KEYED + ASKED + ERRED) then
+    if has(job, KEYED + ASKED + ERRED + AWAITED + LIMITED + FLOWING + COUNTED + VOID) then
         return conclude(id, job, 'completed', {result = result})
     end
     local number = number_of(job[REF])
     note('HDEL', key('held', job[WORKER]), number)
     note('ZREM', key('live'), id)
     note('ZADD', key('ended'), exact(now + job[KEEP_FOR]), number .. id)
-    count(job, -1)
+    count(id, job, -1)
     job[STATE], job[UPDATED], job[FINISHED] = COMPLETED, now, now
-    count(job, 1)
+    count(id, job, 1)
     changed[id] = true
     if result ~= 'null' then
         note('HSET', RESULTS, id, result)
@@ -97,104 +97,58 @@ local function open_queues(tasks, paused)
     return names, lines
 end
 
--- The next jobs of one line that this worker may run, read a stretch at a time.
-local function reader(line, wanted, size)
-    local members, at, read_so_far = {}, 0, 0
-    local self = {line = line}
-    function self.advance()
-        repeat
-            at = at + 1
-            if not members[at] then
-                members = redis.call('ZRANGE', key('ready', line), read_so_far, read_so_far + size - 1)
-                read_so_far = read_so_far + #members
-                at = 1
-            end
-            self.member = members[at]
-        until not self.member or not wanted or wanted(self.member)
+-- Whether an exchange finds tokens that were not there before, and buckets that a clock left emptier than empty.
+local function look_at_buckets()
+    for _, shape in pairs(all_shapes()) do
+        mend(shape)
     end
-    self.advance()
-    return self
-end
-
-local function is_before(one, other)
-    local a, b, c = struct.unpack('>I2I8I8', one)
-    local x, y, z = struct.unpack('>I2I8I8', other)
-    if a ~= x then
-        return a < x
-    elseif b ~= y then
-        return b < y
+    if not has_limits then
+        return
     end
-    return c < z
-end
-
--- The first jobs of a line; their tickets are taken.
-local function draw_first(line, room)
-    local name = key('ready', line)
-    local members = redis.call('ZRANGE', name, 0, room - 1)
-    if #members > 0 then
-        redis.call('ZREMRANGEBYRANK', name, 0, #members - 1)
-        thinned[line] = true
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('spent'), '(' .. exact(now), '+inf')) do
+        mend(limit_for(name))
+        stirred[name] = true
     end
-    for i, member in ipairs(members) do
-        members[i] = id_in(member, 18)
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('ripe'), '-inf', exact(now), 'LIMIT', 0, PROMOTED)) do
+        stirred[name] = true
     end
-    return members
-end
-
--- The same of several lines, in the order of all of them together, and only what is wanted.
-local function draw(lines, wanted, room)
-    if #lines == 1 and not wanted then
-        return draw_first(lines[1], room)
-    end
-    local readers = {}
-    for _, line in ipairs(lines) do
-        local one = reader(line, wanted, math.ceil(room / #lines))
-        if one.member then
-            readers[#readers + 1] = one
-        end
-    end
-    local drawn, by_line = {}, {}
-    while #readers > 0 do
-        local first = 1
-        for i = 2, #readers do
-            if is_before(readers[i].member, readers[first].member) then
-                first = i
-            end
-        end
-        local one = readers[first]
-        drawn[#drawn + 1] = id_in(one.member, 18)
-        by_line[one.line] = by_line[one.line] or {}
-        table.insert(by_line[one.line], one.member)
-        if #drawn == room then
-            break
-        end
-        one.advance()
-        if not one.member then
-            table.remove(readers, first)
-        end
-    end
-    for line, members in pairs(by_line) do
-        thinned[line] = true
-        each_page(members, MOST, function(...) redis.call('ZREM', key('ready', line), ...) end)
-    end
-    return drawn
 end
 
 local claims = {}
 
--- Claim up to that many; how many there were.
-local function claim(worker, lines, wanted, room)
-    if room <= 0 or not lines or #lines == 0 then
-        return 0
+-- What a claim of a job means to limits and turns.
+local function spend_on(id, job, packed)
+    local shape = shape_of(job[LINE])
+    if shape then
+        spend(shape)
+        shape.running = shape.running and shape.running + 1
     end
+    if has(job, LIMITED + FLOWING + TURNED) then
+        ties_of(id, packed)
+    end
+    if has(job, LIMITED + TURNED) then
+        step_out(id, job)
+        turn_over(id, job)
+    end
+    if has(job, LIMITED) then
+        local limit = limit_for(ties_of(id).limit)
+        spend(limit)
+        limit.running = limit.running and limit.running + 1
+    end
+end
+
+-- Claim these, as far as they are there; how many were.
+local function take(worker, ids)
     local claimed = 0
-    local ids = draw(lines, wanted, room)
     load(ids)
     local facts = fetch(FACTS, ids)
     for i, id in ipairs(ids) do
         local job = jobs[id]
         if job and job[STATE] == QUEUED then -- else it is the ticket of a job that is gone
-            count(job, -1)
+            if has(job, LIMITED + FLOWING + TURNED) or shape_of(job[LINE]) then
+                spend_on(id, job, facts[i])
+            end
+            count(id, job, -1)
             job[STATE] = PROCESSING
             job[FENCE] = job[FENCE] + 1
             job[ATTEMPT] = job[ATTEMPT] + 1
@@ -213,16 +167,51 @@ local function claim(worker, lines, wanted, room)
     return claimed
 end
 
+-- How many of a queue may be claimed now.
+local function room_in(queue)
+    local shape = all_shapes()[queue]
+    if not shape then
+        return ENDLESS
+    end
+    shape.running = shape.running or redis.call('SCARD', key('busy_in', queue))
+    return room_of(shape, shape.running)
+end
+
+-- Claim up to that many of a queue; how many there were. No more at a time than are admitted of each limit.
+local function claim(worker, queue, lines, wanted, room)
+    if room <= 0 or not lines or #lines == 0 then
+        return 0
+    end
+    room = math.min(room, room_in(queue))
+    local claimed = 0
+    while claimed < room do
+        if next(stirred) and ask.limit > WINDOW then
+            flush()
+            readmit()
+        end
+        local ids = draw(lines, wanted, math.min(room - claimed, WINDOW))
+        local taken = take(worker, ids)
+        claimed = claimed + taken
+        if #ids < WINDOW then
+            break
+        end
+    end
+    return claimed
+end
+
 local function claim_in_turns(worker, names, lines, wanted, room, turn)
     local left = room
     local function nth(i)
-        return lines[names[(turn + i) % #names + 1]]
+        local name = names[(turn + i) % #names + 1]
+        return name, lines[name]
     end
     for i = 0, #names - 1 do -- an even share each …
-        left = left - claim(worker, nth(i), wanted, math.ceil(left / (#names - i)))
+        local name, its = nth(i)
+        left = left - claim(worker, name, its, wanted, math.ceil(left / (#names - i)))
     end
     for i = 0, #names - 1 do -- … and what others left
-        left = left - claim(worker, nth(i), wanted, left)
+        local name, its = nth(i)
+        left = left - claim(worker, name, its, wanted, left)
     end
     return room - left
 end
@@ -230,11 +219,12 @@ end
 -- Whether a ticket's tags let it through (see `Routing`).
 local function routed(tags, untagged)
     return function(member)
-        local start = string.find(member, '\0', 19, true)
+        local start = string.find(member, '\0', PLACED + 1, true)
         if not start then
             return untagged
         end
-        local own = string.sub(member, start) .. '\0'
+        local stop = string.find(member, '\255', start, true)
+        local own = string.sub(member, start, stop and stop - 1) .. '\0'
         for _, tag in ipairs(tags) do
             if string.find(own, '\0' .. tag .. '\0', 1, true) then
                 return true
@@ -244,15 +234,53 @@ local function routed(tags, untagged)
     end
 end
 
+-- Write what was spent of the queues' buckets; the first instant at which one has a token for which jobs wait.
+local function close_buckets()
+    local first
+    for queue, shape in pairs(all_shapes()) do
+        if shape.spent then
+            keep_shape(queue, shape)
+        end
+        local instant = shape[RATE] > 0 and tokens_at(shape, 1)
+        if instant and instant > now and instant < (first or ENDLESS) then
+            local least, most = '[' .. queue .. '\0', '(' .. queue .. '\1'
+            if #redis.call('ZRANGEBYLEX', key('lines'), least, most, 'LIMIT', 0, 1) > 0 then
+                first = instant
+            end
+        end
+    end
+    return first
+end
+
+-- The span until something is due: a scheduled job, or a token for which jobs wait.
+local function due_in(instant)
+    local first = redis.call('ZRANGE', key('due'), 0, 0, 'WITHSCORES')[2]
+    first = first and math.max(now, first)
+    if has_limits then
+        local token = redis.call('ZRANGEBYSCORE', key('thirsty'), '(' .. exact(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        first = token[2] and math.min(first or ENDLESS, token[2]) or first
+    end
+    first = instant and math.min(first or ENDLESS, instant) or first
+    return first and exact(first - now) or false
+end
+
 local worker = ask.worker
 local refused = settle(worker, ask.outcomes, ask.others)
 if ask.known then
     release_unknown(worker, ask.known)
 end
+if #ended > 0 or #parting > 0 or #turning > 0 then
+    follow()
+end
 promote()
 flush()
+look_at_buckets()
+if next(stirred) then
+    readmit()
+end
 
 local alive = is_alive(worker)
+local room = ask.limit
 if alive and #ask.wants > 0 then
     local tasks, paused = {}, {}
     for _, task in ipairs(ask.tasks) do
@@ -263,11 +291,10 @@ if alive and #ask.wants > 0 then
     end
     local names, lines = open_queues(tasks, paused)
     local wanted = ask.tags and routed(ask.tags, ask.untagged)
-    local room = ask.limit
     for _, want in ipairs(ask.wants) do
         local queue, limit = want[1], math.min(want[2], room)
         if queue then
-            room = room - claim(worker, lines[queue], wanted, limit)
+            room = room - claim(worker, queue, lines[queue], wanted, limit)
         elseif #names > 0 then
             room = room - claim_in_turns(worker, names, lines, wanted, limit, ask.turn)
         end
@@ -275,11 +302,13 @@ if alive and #ask.wants > 0 then
     if #claims > 0 then
         redis.call('SADD', key('holders'), worker)
     end
-    flush()
-    if room > 0 then
-        doze()
-    end
 end
-
-local first = redis.call('ZRANGE', key('due'), 0, 0, 'WITHSCORES')[2]
-return {alive and 1 or 0, first and exact(math.max(0, first - now)) or false, refused, claims}
+close()
+local due = due_in(close_buckets())
+if freed then
+    wake()
+end
+if alive and #ask.wants > 0 and room > 0 then
+    doze()
+end
+return {alive and 1 or 0, due, refused, claims}

@@ -1,21 +1,28 @@
 -- uses: listing
--- Of a stretch, the records that match: {where to go on, id and columns one after the other}. Stops early where there are
--- `ask.limit` of them, or more than `ask.bytes` in all.
+-- Of a stretch, the records that match: {where to go on, id and columns one after the other}. Behind the columns come
+-- the parents, and those that it still waits for, with NULs between. Stops early where there are `ask.limit` of them, or
+-- more than `ask.bytes` in all.
 local PAGE = 20 -- records that are read at once: they may be large
 local found, bytes = {}, 0
 local page = {}
+
+local function open_parents(id)
+    return jobs[id][STATE] == WAITING and table.concat(others_of(OPENS, id), '\0')
+end
 
 local function read_page()
     local columns = {}
     for i, column in ipairs(COLUMNS) do
         columns[i] = fetch(column, page)
     end
+    columns[#columns + 1] = fetch(PARENTS, page)
     for i, id in ipairs(page) do
         found[#found + 1] = id
         for _, values in ipairs(columns) do
             found[#found + 1] = values[i]
             bytes = bytes + (values[i] and #values[i] or 0)
         end
+        found[#found + 1] = open_parents(id)
     end
     page = {}
 end

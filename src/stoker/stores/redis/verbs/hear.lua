@@ -1,4 +1,4 @@
--- uses: holding workers
+-- uses: holding turns workers
 -- A heartbeat, where there are reports or a lease; else only what the worker hears: {alive, ref and fence …}.
 local function report(id, fence, words)
     local job = id and jobs[id]

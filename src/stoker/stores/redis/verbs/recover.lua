@@ -1,4 +1,4 @@
--- uses: ending holding workers wake
+-- uses: ending holding limits workers wake
 -- Take the claims of workers that are not alive; then look whether a stretch of records stands in its indexes, and put
 -- right what does not, as after a backup that was put back in part. Answers {queued, failed, where to look next}.
 local lost = {}
@@ -35,7 +35,7 @@ for i, id in ipairs(taken) do
         note('HDEL', key('held', name), number_of(ref))
     end
 end
-flush()
+follow()
 
 local holding = {}
 for i = ask.limit + 1, #lost do
@@ -47,18 +47,31 @@ for _, name in ipairs(redis.call('HKEYS', key('workers'))) do
     end
 end
 
+local function stands_in_line(id, job)
+    local entry = ticket(id, job)
+    local ready = redis.call('ZSCORE', key('ready', job[LINE]), entry)
+    if not has(job, LIMITED) then
+        return ready
+    end
+    local group = group_of(id, job)
+    return redis.call('ZSCORE', key('parked', group), entry)
+        or ready and redis.call('ZSCORE', key('admitted', group), entry)
+end
+
 -- Where the index of a job's state ought to have it.
 local function stands(id, job)
     if job[STATE] == PROCESSING then
-        return redis.call('HEXISTS', key('held', job[WORKER]), number_of(job[REF])) == 1
+        local number = number_of(job[REF])
+        return redis.call('HEXISTS', key('held', job[WORKER]), number) == 1
             and redis.call('SISMEMBER', key('holders'), job[WORKER]) == 1
+            and not (has(job, LIMITED) and redis.call('SISMEMBER', key('busy', ties_of(id).limit), number) == 0)
     elseif job[STATE] == QUEUED then
-        return redis.call('ZSCORE', key('ready', job[LINE]), ticket(id, job))
-            and redis.call('ZSCORE', key('lines'), job[LINE])
+        return stands_in_line(id, job) and redis.call('ZSCORE', key('lines'), job[LINE])
     elseif job[STATE] == SCHEDULED then
         return redis.call('ZSCORE', key('due'), numbered(id, job))
     end
     return job[STATE] == WAITING or redis.call('ZSCORE', key('ended'), numbered(id, job))
+        or has(job, FLOWING) and redis.call('ZSCORE', key('stayed', ties_of(id).workflow), numbered(id, job))
 end
 
 local from = ask.from and '(' .. ask.from or '+'
@@ -70,15 +83,16 @@ for _, id in ipairs(ids) do
         note('ZREM', key('ids'), id)
         note('ZREM', key('live'), id)
     elseif not stands(id, job) then
-        enter(id, job)
-        count(job, -1) -- it was counted all the time
+        leave(id, job)
+        enter(id, job) -- in all: it was counted all the time
+        changed[id] = true
         if job[STATE] == PROCESSING then
             redis.call('SADD', key('holders'), job[WORKER])
         end
     end
 end
-flush()
-if queued > 0 then
+close()
+if queued > 0 or freed then
     wake()
 end
 return {queued, failed, #ids == ask.look and ids[#ids]}

@@ -5,9 +5,10 @@ local hash, set, sorted, text = key('rehearsal', 1), key('rehearsal', 2), key('r
 local commands = {
     {'HSET', hash, 'a', 1}, {'HGET', hash, 'a'}, {'HMGET', hash, 'a'}, {'HGETALL', hash}, {'HKEYS', hash},
     {'HVALS', hash}, {'HLEN', hash}, {'HEXISTS', hash, 'a'}, {'HINCRBY', hash, 'a', 1}, {'HDEL', hash, 'a'},
-    {'SADD', set, 'a'}, {'SISMEMBER', set, 'a'}, {'SMEMBERS', set}, {'SREM', set, 'a'},
+    {'SADD', set, 'a'}, {'SISMEMBER', set, 'a'}, {'SMEMBERS', set}, {'SCARD', set}, {'SREM', set, 'a'},
     {'ZADD', sorted, 0, 'a'}, {'ZSCORE', sorted, 'a'}, {'ZRANGE', sorted, 0, 0}, {'ZRANGEBYLEX', sorted, '-', '+'},
-    {'ZREVRANGEBYLEX', sorted, '+', '-'}, {'ZRANGEBYSCORE', sorted, 0, 0}, {'ZREM', sorted, 'a'},
+    {'ZREVRANGEBYLEX', sorted, '+', '-'}, {'ZRANGEBYSCORE', sorted, 0, 0}, {'ZLEXCOUNT', sorted, '-', '+'},
+    {'ZCARD', sorted}, {'ZREM', sorted, 'a'},
     {'ZREMRANGEBYRANK', sorted, 0, 0}, {'SET', text, 1}, {'GET', text}, {'INCRBY', text, 1}, {'EXISTS', text},
     {'INCR', text}, {'TIME'}, {'PUBLISH', key('rehearsal'), ''}, {'UNLINK', hash, set, sorted, text},
 }

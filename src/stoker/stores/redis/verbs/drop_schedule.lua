@@ -1,0 +1,3 @@
+-- uses: ask
+redis.call('ZREM', key('ticks'), ask.name)
+return redis.call('HDEL', key('schedules'), ask.name)
