@@ -13,10 +13,10 @@ SRC = Path(__file__).parent.parent / "src" / "stoker"
 # not know each other are kept apart below.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("forking",),
-    ("errors", "clock", "job", "printable"),
-    ("context", "settings"),
+    ("errors", "clock", "job", "schedule", "printable"),
+    ("context", "settings", "timing"),
     ("codec", "plan", "retry"),
-    ("options",),
+    ("options", "declarations", "schedule_record", "shell"),
     ("task",),
     ("store",),
     ("stores.record", "stores.statements", "drivers.driver", "drivers.aside", "dispatcher", "events"),
@@ -24,8 +24,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("connect",),
     ("worker",),
     ("background", "foreground", "engine"),
-    ("handle",),
+    ("handle", "scheduler"),
     ("bound", "management"),
+    ("schedule_options", "schedules"),
+    ("schedule_table",),
     ("app",),
     ("__init__",),
     ("target",),
@@ -46,7 +48,7 @@ APART = (
 # Where I/O may have a colour: everything else is plain functions over values.
 COLOURED = (
     *("drivers", "worker", "background", "foreground", "engine", "handle", "bound", "management", "app", "member"),
-    *("fleet", "plan", "cli", "testing", "demo", "task"),
+    *("fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell"),
 )
 
 # Where a clock or chance may be read besides `clock`: only through its functions.
@@ -206,7 +208,8 @@ def test_the_public_names_are_these():
 
     names = """
         AppClosed BoundTask Call Cancel ConfigError Context InvalidArguments InvalidOption Job JobCancelled JobFailed
-        JobHandle JobNotFound KeyTaken MissingExtra PayloadTooLarge Retry Snooze State Stoker StokerError StoreBroken
+        JobHandle JobNotFound KeyTaken MissingExtra PayloadTooLarge Retry ScheduleNotFound
+        ScheduleRecord Snooze State Stoker StokerError StoreBroken
         StoreUnavailable TaskError UnknownTask exponential fixed
     """
     assert sorted(stoker.__all__) == names.split()

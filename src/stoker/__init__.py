@@ -15,19 +15,25 @@ from stoker.errors import (
     JobNotFound,
     KeyTaken,
     LockLost,
+    LockTaken,
     MissingExtra,
     PayloadTooLarge,
     Retry,
+    ScheduleNotFound,
     Snooze,
     StokerError,
     StoreBroken,
     StoreUnavailable,
     TaskError,
     UnknownTask,
+    WorkflowError,
+    WorkflowNotFound,
+    WorkflowSealed,
 )
 from stoker.handle import JobHandle
 from stoker.job import Job, State
 from stoker.retry import exponential, fixed
+from stoker.schedule_record import ScheduleRecord
 from stoker.step import Step, previous
 from stoker.workflow import Workflow, WorkflowHandle, batch, chain
 from stoker.workflow_record import WorkflowRecord
@@ -52,6 +58,8 @@ __all__ = [
     "MissingExtra",
     "PayloadTooLarge",
     "Retry",
+    "ScheduleNotFound",
+    "ScheduleRecord",
     "Snooze",
     "State",
     "Step",

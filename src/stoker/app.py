@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
@@ -13,6 +15,8 @@ from stoker.background import Background
 from stoker.bound import BoundTask
 from stoker.call import Call
 from stoker.context import Context
+from stoker.declarations import Declarations
+from stoker.drivers.aside import in_thread
 from stoker.engine import Engine
 from stoker.errors import ConfigError
 from stoker.events import Event, Sink
@@ -22,8 +26,13 @@ from stoker.job import Inserted
 from stoker.locks import Locks
 from stoker.management import Jobs, Queues, Workers
 from stoker.options import Options
+from stoker.schedule_table import declare as declare_tables
+from stoker.schedule_table import lines, tables
+from stoker.scheduler import Scheduler
+from stoker.schedules import Schedules
 from stoker.settings import Mode, Settings, load
-from stoker.task import Hook, Middleware, Registry, Task
+from stoker.shell import SHELL, runner
+from stoker.task import Hook, Middleware, Registry, Task, module_name
 from stoker.worker.loop import WorkerLoop, WorkerOptions
 from stoker.workflows import Workflows
 
@@ -81,11 +90,24 @@ class Stoker:
         self.workers = Workers(self._engine)
         self.workflows = Workflows(self._engine)
         self.locks = Locks(self._engine)
+        maker = sys._getframe(1)  # noqa: SLF001 - the module that this app is named after
+        self._declared = Declarations(module_name(maker.f_globals.get("__name__", "?")))
+        self._scheduler: tuple[int, Scheduler] | None = None
+        self.schedules = Schedules(self._engine, self._declared, self._schedules_changed)
         if self.settings.mode == "foreground":
             foreground = Foreground(self.registry, self, self.emit)
             self._engine.adopt(foreground, foreground.connection)
         elif self.settings.mode == "async":
             self._engine.adopt(Background(self.worker, self.settings.grace))
+        self._take_tables()
+
+    def _take_tables(self) -> None:
+        """Take up the schedules of the configuration file."""
+        found = tables(self.settings.schedules)
+        known = lines(found)
+        if known:
+            self.registry.add(Task(runner(known), SHELL, Options()))
+        declare_tables(self.schedules, found)
 
     def __repr__(self) -> str:
         return f"<Stoker on {self._engine.connection.driver.place}, mode {self.settings.mode}>"
@@ -113,15 +135,19 @@ class Stoker:
         function of the arguments), `owner`, `tags`, `executor` (`loop`, `thread`, `process`), `keep_for` (seconds or
         a timedelta), `meta` (JSON), `expose`; `concurrency` and `rate` ("100/m") hold across all processes, for the
         task or, with `by`, for each value of that argument; `debounce` (seconds; of several enqueues the last counts,
-        and runs that much later) and `throttle` (the first counts, for that long). Raises `TaskError` and
-        `InvalidOption`.
+        and runs that much later) and `throttle` (the first counts, for that long); `schedule` (cron or plain English,
+        or several: its jobs have no arguments; for more, see `schedules`). Raises `TaskError` and `InvalidOption`.
         """
+        when = _expressions(options.pop("schedule", ()))
         chosen = Options.declared(options)
 
         def declare(fn: Any) -> BoundTask[Any, Any, Any]:
             task = Task(fn, name, chosen)
             self.registry.add(task)
-            return BoundTask(self, self._engine, task, chosen)
+            bound = BoundTask[Any, Any, Any](self, self._engine, task, chosen)
+            for expression in when:
+                self.schedules.declare(expression, bound)
+            return bound
 
         return declare if fn is None else declare(fn)
 
@@ -220,10 +246,35 @@ class Stoker:
             emit=self.emit,
         )
 
-    def lifespan(self, **options: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    def scheduler(self) -> Scheduler:
+        """A scheduler for this process: `start()` begins it in a thread, `stop()` ends it.
+
+        `stoker worker` has one, and so has `lifespan`; in mode `async` it starts with the first schedule. However
+        many there are, every tick is enqueued once.
+        """
+        if self.settings.mode == "foreground":
+            raise ConfigError("in mode 'foreground' nothing happens by itself; use app.schedules.run_now(…)")
+        return Scheduler(self._engine, self._declared, self.emit)
+
+    def _schedules_changed(self) -> None:
+        """In mode `async` this process is the one that serves schedules: from the first one on."""
+        if self.settings.mode != "async":
+            return
+        if self._scheduler is None or self._scheduler[0] != os.getpid():  # threads stay in the parent of a fork
+            self._scheduler = os.getpid(), self.scheduler()
+            self._scheduler[1].start()
+        else:
+            self._scheduler[1].wake()
+
+    def _stop_scheduler(self) -> None:
+        if self._scheduler is not None and self._scheduler[0] == os.getpid():
+            self._scheduler[1].stop()
+
+    def lifespan(self, *, scheduler: bool = True, **options: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
         """For an ASGI framework: `FastAPI(lifespan=app.lifespan())` runs a worker inside the server's own loop.
 
-        Takes the options of `worker`. In the modes `async` and `foreground` the jobs run without it.
+        And a scheduler beside it, unless `scheduler=False`. Takes the options of `worker`. In the modes `async` and
+        `foreground` the jobs run without it.
         """
 
         @asynccontextmanager
@@ -239,9 +290,14 @@ class Stoker:
             starting.cancel()
             if serving.done():
                 serving.result()
+            ticking = self.scheduler() if scheduler else None
+            if ticking is not None:
+                ticking.start()
             try:
                 yield
             finally:
+                if ticking is not None:
+                    await in_thread(ticking.stop)
                 worker.stop()
                 await serving
 
@@ -268,11 +324,12 @@ class Stoker:
 
     def close(self) -> None:
         """Close the store. In mode `async` running jobs get the grace first. Later calls raise `AppClosed`."""
+        self._stop_scheduler()
         self._engine.close()
 
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""
-        await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Stoker:
         return self
@@ -285,6 +342,10 @@ class Stoker:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+
+def _expressions(schedule: Any) -> Sequence[str]:
+    return (schedule,) if isinstance(schedule, str) else tuple(schedule or ())
 
 
 def _limits(queues: Mapping[str, int | None] | Sequence[str] | None) -> Mapping[str, int | None] | None:

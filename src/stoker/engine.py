@@ -172,7 +172,8 @@ class Engine:
         ids = self.new_ids.take(len(calls))
         return [call.new_job(id) for call, id in zip(calls, ids, strict=True)]
 
-    def _as_kept(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
+    def as_kept(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
+        """Requests with the retention that this store has by default."""
         if self._connection.store.traits.durable:
             return jobs
         return [
@@ -194,7 +195,7 @@ class Engine:
     def insert_jobs(self, jobs: Sequence[NewJob], connection: Any = None) -> list[Inserted]:
         """The same of requests that are made already."""
         self._check()
-        jobs = self._as_kept(jobs)
+        jobs = self.as_kept(jobs)
         if connection is not None:
             self._open_if_free()
             return borrow(connection).run(self._in_their_transaction(jobs))
@@ -211,7 +212,7 @@ class Engine:
     async def ainsert_jobs(self, jobs: Sequence[NewJob], connection: Any = None) -> list[Inserted]:
         """The same of requests that are made already."""
         self._check()
-        jobs = self._as_kept(jobs)
+        jobs = self.as_kept(jobs)
         if connection is not None:
             if not self._ready:
                 await in_thread(self._open_if_free)

@@ -86,6 +86,14 @@ class LockLost(StokerError):
     """The lock ran out before it was renewed; somebody else may have it now."""
 
 
+class ScheduleNotFound(StokerError, LookupError):
+    """No schedule has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no schedule {name!r}")
+        self.name = name
+
+
 class KeyTaken(StokerError):
     """The job cannot become live again, because another unfinished job has its key."""
 

@@ -90,6 +90,30 @@ class HookFailed(Struct, frozen=True):
     error: BaseException
 
 
+class SchedulerStarted(Struct, frozen=True):
+    """A scheduler looks after the schedules; `declared` are of its own app."""
+
+    place: str
+    declared: int
+
+
+class SchedulerStopped(Struct, frozen=True):
+    """A scheduler is gone."""
+
+
+class SchedulerDied(Struct, frozen=True):
+    """A scheduler ended without having been told to; this process enqueues no more ticks."""
+
+    error: BaseException
+
+
+class ScheduleFailed(Struct, frozen=True):
+    """This process cannot serve a schedule; the others go on."""
+
+    schedule: str
+    error: Exception
+
+
 Event = (
     WorkerStarted
     | WorkerStopping
@@ -102,6 +126,10 @@ Event = (
     | JobsRecovered
     | LoopBlocked
     | HookFailed
+    | SchedulerStarted
+    | SchedulerStopped
+    | SchedulerDied
+    | ScheduleFailed
 )
 
 Sink = Callable[[Event], None]
@@ -136,6 +164,14 @@ def log(event: Event) -> None:  # noqa: C901 - one line for each event
             _log.warning("the event loop has been blocked for %.1f s; run this in a thread:\n%s", seconds, stack)
         case HookFailed(hook, error):
             _log.error("hook %s failed", hook, exc_info=error)
+        case SchedulerStarted(place, declared):
+            _log.info("scheduler started on %s: %d schedules declared", place, declared)
+        case SchedulerStopped():
+            _log.info("scheduler stopped")
+        case SchedulerDied(error):
+            _log.critical("the scheduler died, this process enqueues no more by schedule", exc_info=error)
+        case ScheduleFailed(schedule, error):
+            _log.error("the schedule %r is not served by this process: %s", schedule, error)
 
 
 def _log_end(claim: Claim, outcome: Outcome) -> None:

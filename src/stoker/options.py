@@ -85,6 +85,8 @@ class Options(Struct, frozen=True, kw_only=True):
         policy: dict[str, Any] = {}
         for name, value in given.items():
             clean = _CLEAN.get(name)
+            if name == "schedule":
+                raise InvalidOption("schedule is for @app.task(…); for more, see app.schedules")
             if clean is None:
                 known = ", ".join(sorted(_CLEAN))
                 raise InvalidOption(f"there is no option {name!r}; the options are {known}")

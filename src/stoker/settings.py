@@ -35,6 +35,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """seconds after which the jobs of a worker that went silent are given back"""
     grace: float = 30.0
     """seconds that running jobs get when their worker is asked to stop"""
+    schedules: tuple[dict[str, Any], ...] = ()
+    """schedules that the file declares, as `[[schedules]]`; see `schedule_table`"""
 
     def but(self, **given: Any) -> Settings:
         """These settings with others in place of those that are given and not None. Raises `ConfigError`."""

@@ -44,7 +44,7 @@ class Task:
     def __init__(self, fn: Callable[..., Any], name: str | None, options: Options) -> None:
         _refuse_methods(fn)
         self.fn = fn
-        self.module = _module_of(fn)
+        self.module = module_name(fn.__module__)
         self.qualname: str = fn.__qualname__
         self.name = name if name is not None else f"{self.module}.{self.qualname}".replace(".<locals>", "")
         if not isinstance(self.name, str) or not self.name or len(self.name) > 255:
@@ -171,9 +171,8 @@ def _refuse_methods(fn: Any) -> None:
         )
 
 
-def _module_of(fn: Callable[..., Any]) -> str:
+def module_name(module: str) -> str:
     """The module's name as a worker imports it: a script run as `__main__` goes by the name of its file."""
-    module = fn.__module__
     if module != "__main__":
         return module
     main = sys.modules["__main__"]
