@@ -86,6 +86,7 @@ def test_the_record_says_what_was_asked_for(rig: Rig) -> None:
         keep_for=90 * 60.0,
         fence=0,
         cancel_requested=False,
+        open_parents=(parent,),
     )
 
 
