@@ -101,7 +101,7 @@ def _paged(names: set[str], page: Page) -> list[str]:
 def _flow(id: str, rows: Sequence[tuple[int, int, int, int]]) -> Flow:
     return Flow(
         id=id,
-        counts={STATES[code]: total for code, total, _, _ in rows},
+        counts={STATES[code]: total for code, total, _, _ in rows if total},
         created_at=min(created for _, _, created, _ in rows),
         updated_at=max(updated for _, _, _, updated in rows),
     )

@@ -43,7 +43,10 @@ WITH RECURSIVE names (name) AS (
 SELECT name FROM names WHERE name IS NOT NULL
 
 -- name: flows
-SELECT job.workflow, iif(job.state = $parked, $queued, job.state), count(*), min(job.created_at), max(job.updated_at)
+-- Jobs that were there for a failure and were not needed do not count.
+SELECT job.workflow, iif(job.state = $parked, $queued, job.state),
+    count(*) FILTER (WHERE NOT (job.state = $cancelled AND job.on_parent_failure IS 'only')),
+    min(job.created_at), max(job.updated_at)
 FROM json_each(:names) AS one CROSS JOIN stoker_jobs AS job
 WHERE job.workflow = one.value
 GROUP BY 1, 2
