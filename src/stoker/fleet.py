@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stoker.errors import MissingExtra
-from stoker.member import SIGNALS, USAGE, run_member
+from stoker.member import SIGNALS, USAGE, Parts, run_member
 from stoker.worker.loop import WorkerOptions
 from stoker.worker.looping import run_loop
 
@@ -27,8 +27,9 @@ _LONGEST_PAUSE = 30.0
 class Fleet:
     """Several worker processes under one parent, which itself runs no jobs."""
 
-    def __init__(self, target: str, options: WorkerOptions, processes: int) -> None:
-        self._command = [sys.executable, "-m", "stoker.member", target, msgspec.json.encode(options).decode()]
+    def __init__(self, target: str, options: WorkerOptions, processes: int, parts: Parts = Parts()) -> None:
+        words = (msgspec.json.encode(options).decode(), msgspec.json.encode(parts).decode())
+        self._command = [sys.executable, "-m", "stoker.member", target, *words]
         self._size = processes
         self._children: set[asyncio.subprocess.Process] = set()
         self._stopping = False
@@ -100,24 +101,26 @@ class Fleet:
         return True
 
 
-def run_fleet(target: str, options: WorkerOptions, *, processes: int = 1, reload: bool = False) -> int:
-    """Run that many worker processes until they are stopped; the exit code. `reload`: anew whenever code changes."""
+def run_fleet(
+    target: str, options: WorkerOptions, *, processes: int = 1, reload: bool = False, parts: Parts = Parts()
+) -> int:
+    """Run that many processes until they are stopped; the exit code. `reload`: anew whenever code changes."""
     if reload:
-        return run_loop(_reloading(target, options, processes))
+        return run_loop(_reloading(target, options, processes, parts))
     if processes > 1:
-        return run_loop(_fleet(target, options, processes))
-    return run_member(target, options)
+        return run_loop(_fleet(target, options, processes, parts))
+    return run_member(target, options, parts=parts)
 
 
-async def _fleet(target: str, options: WorkerOptions, processes: int) -> int:
-    return await Fleet(target, options, processes).run()
+async def _fleet(target: str, options: WorkerOptions, processes: int, parts: Parts) -> int:
+    return await Fleet(target, options, processes, parts).run()
 
 
-async def _reloading(target: str, options: WorkerOptions, processes: int) -> int:
+async def _reloading(target: str, options: WorkerOptions, processes: int, parts: Parts) -> int:
     """For development: stop and start the fleet anew whenever a Python file below this folder changes."""
     watch = _watcher()
     while True:
-        fleet = Fleet(target, options, processes)
+        fleet = Fleet(target, options, processes, parts)
         running = asyncio.ensure_future(fleet.run())
         stopped = asyncio.Event()
         watching = asyncio.ensure_future(_next_change(watch, stopped))

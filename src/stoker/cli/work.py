@@ -1,4 +1,4 @@
-"""`stoker worker` and `stoker start`: running jobs."""
+"""`stoker worker`, `stoker scheduler` and `stoker start`: running jobs, and enqueuing them by schedule."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stoker.cli.values import age, queues, split
 from stoker.cli.where import Code
 from stoker.errors import ConfigError, StoreUnavailable
 from stoker.fleet import run_fleet
+from stoker.member import Parts
 from stoker.printable import CleanFormatter
 from stoker.target import load_app
 from stoker.worker.loop import WorkerOptions
@@ -31,6 +32,9 @@ class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+LogLevel = Annotated[Level, typer.Option("--log-level", help="How much to log.", case_sensitive=False)]
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Labour:
         False
     )
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when code changes. For development.")] = False
-    log_level: Annotated[Level, typer.Option("--log-level", help="How much to log.", case_sensitive=False)] = Level.INFO
+    log_level: LogLevel = Level.INFO
 
     def options(self, app: Stoker) -> WorkerOptions:
         """The options of each worker process."""
@@ -94,18 +98,34 @@ def add_to(group: typer.Typer) -> None:
         "stoker worker --drain",
         panel="Run",
     )(worker)
+    command(group, "scheduler", "stoker scheduler --app jobs:app", panel="Run")(scheduler)
     command(group, "start", "stoker start", "stoker start --reload --log-level debug", panel="Run")(start)
 
 
 def worker(
     code: Code,
     labour: Labour,
-    no_scheduler: Annotated[
-        bool, typer.Option("--no-scheduler", help="Enqueue nothing by schedule (this version never does).")
-    ] = False,
+    no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Enqueue nothing by schedule.")] = False,
 ) -> int:
-    """Run jobs until you stop it: Ctrl-C lets running jobs end within the grace, a second one gives them back now."""
-    return _work(code, labour)
+    """Run jobs, and enqueue those of schedules, until you stop it.
+
+    Ctrl-C lets running jobs end within the grace, a second one gives them back now.
+    """
+    return _work(code, labour, Parts(scheduler=not no_scheduler))
+
+
+def scheduler(
+    code: Code,
+    wait: Annotated[bool, typer.Option("--wait", help="Where the store does not answer yet, wait until it does.")] = (
+        False
+    ),
+    log_level: LogLevel = Level.INFO,
+) -> int:
+    """Enqueue the jobs of schedules, and run none, until you stop it.
+
+    Workers do the same, unless they are told --no-scheduler. However many there are, every tick is enqueued once.
+    """
+    return _work(code, Labour(log_level=log_level, wait=wait), Parts(worker=False))
 
 
 def start(
@@ -115,20 +135,18 @@ def start(
     no_server: Annotated[
         bool, typer.Option("--no-server", help="Leave out the server (this version has none).")
     ] = False,
-    no_scheduler: Annotated[
-        bool, typer.Option("--no-scheduler", help="Leave out the scheduler (this version has none).")
-    ] = False,
+    no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Leave out the scheduler.")] = False,
 ) -> int:
     """Start everything that this project needs, in one process.
 
-    In this version that is the worker; the server and the scheduler are still to come.
+    In this version that is a worker and a scheduler; the server is still to come.
     """
-    if no_worker:
-        raise typer.BadParameter("without the worker there is nothing to start in this version")
-    return _work(code, labour)
+    if no_worker and no_scheduler:
+        raise typer.BadParameter("without the worker and the scheduler there is nothing to start in this version")
+    return _work(code, labour, Parts(not no_worker, not no_scheduler))
 
 
-def _work(code: Code, labour: Labour) -> int:
+def _work(code: Code, labour: Labour, parts: Parts) -> int:
     target = code.target
     app = load_app(target)
     options = labour.options(app)
@@ -137,13 +155,16 @@ def _work(code: Code, labour: Labour) -> int:
             f"this app runs its jobs by itself (mode {app.settings.mode!r}); there is no work for workers"
         )
     if not app.engine.connection.store.traits.shared:
+        if not parts.worker:
+            raise ConfigError("the jobs of memory:// live in one process; a scheduler needs a store that others share")
         note("the jobs of memory:// live in one process; this worker sees only what its own code enqueues")
-    if not len(app.registry):
+    if parts.worker and not len(app.registry):
         note(f"{target} declares no tasks, so this worker will take no jobs; import your tasks in that module")
     _log(labour.log_level)
     if labour.wait:
         _wait_for_store(app)
-    return run_fleet(target, options, processes=labour.processes or app.settings.processes, reload=labour.reload)
+    processes = (labour.processes or app.settings.processes) if parts.worker else 1
+    return run_fleet(target, options, processes=processes, reload=labour.reload, parts=parts)
 
 
 def _wait_for_store(app: Stoker) -> None:
