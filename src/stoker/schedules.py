@@ -160,6 +160,15 @@ class Schedules:
             where = document.definition.origin if document is not None else self._declared.code
             raise InvalidOption(f"the schedule {name!r} is declared ({where}): change it there, or give another name=")
 
+    def preview(self, expression: str, task: AnyTask, *, count: int = 5, **options: Any) -> Sequence[datetime]:
+        """The next ticks of a schedule as `add` would make it, checked as `add` checks. Nothing is written."""
+        schedule_options.check(options)
+        found, job = schedule_options.target(self._engine, task)
+        definition = schedule_options.define(self._engine, expression, found, job, BY_HAND, **options)
+        return [
+            to_datetime(tick).astimezone(definition.zone) for tick in ticks.upcoming(definition, clock.now(), count)
+        ]
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> ScheduleRecord:

@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from stoker.cli import bench, census, demo, doctor, enqueuing, jobs, queues, schema, starter, top, work, workers
+from stoker.cli import (
+    bench,
+    census,
+    demo,
+    doctor,
+    enqueuing,
+    jobs,
+    queues,
+    schedules,
+    schema,
+    starter,
+    top,
+    work,
+    workers,
+)
 from stoker.cli.command import epilog
 from stoker.cli.output import complain
 from stoker.cli.where import AppOption, UrlOption
@@ -51,6 +65,7 @@ work.add_to(app)
 enqueuing.add_to(app)
 app.add_typer(jobs.group, name="jobs", rich_help_panel="Jobs")
 app.add_typer(queues.group, name="queues", rich_help_panel="Jobs")
+app.add_typer(schedules.group, name="schedules", rich_help_panel="Jobs")
 app.add_typer(workers.group, name="workers", rich_help_panel="Jobs")
 census.add_to(app)
 top.add_to(app)

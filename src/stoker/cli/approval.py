@@ -32,13 +32,13 @@ class Approval:
         if not sys.stdin.isatty():
             complain(f"this would {question}; there is no terminal to ask on, so add --yes (or --dry-run)")
             raise typer.Exit(2)
-        if count and not _agreed(question):
+        if count and not agreed(question):
             complain("nothing was changed")
             raise typer.Exit(1)
         return True
 
 
-def _agreed(question: str) -> bool:
+def agreed(question: str) -> bool:
     """Ask on standard error, so that standard output stays what was asked for."""
     sys.stderr.write(f"{question[0].upper()}{question[1:]}? [y/N] ")
     sys.stderr.flush()
