@@ -32,6 +32,16 @@ local function number_of_open(child)
     return numbers[child]
 end
 
+local somebody_is_missed
+
+-- Whether jobs that were put back wait for one with this id, which is made now.
+local function is_missed(id)
+    if somebody_is_missed == nil then
+        somebody_is_missed = redis.call('EXISTS', MISSING) == 1
+    end
+    return somebody_is_missed and redis.call('SREM', MISSING, id) == 1
+end
+
 -- Have the child wait for the parent, which need not be there yet.
 local function link(parent, child)
     note('ZADD', EDGES, '0', parent .. '\0' .. child)
@@ -42,7 +52,8 @@ local function link(parent, child)
     end
     local job = jobs[parent]
     if not job then
-        note('SADD', MISSING, parent)
+        redis.call('SADD', MISSING, parent)
+        somebody_is_missed = true
     elseif not has(job, AWAITED) then
         mark(job, AWAITED, true)
         changed[parent] = true

@@ -9,16 +9,6 @@ local function in_the_way(id, tied, live)
     return live and tied.key and redis.call('HGET', key('keys'), tied.key)
 end
 
-local somebody_is_missed
-
--- Whether jobs that were put back wait for one with this id.
-local function is_missed(id)
-    if somebody_is_missed == nil then
-        somebody_is_missed = redis.call('EXISTS', MISSING) == 1
-    end
-    return somebody_is_missed and redis.call('SREM', MISSING, id) == 1
-end
-
 local function make(id, job, packed, tied, parents)
     mark(job, KEYED, tied.key)
     mark(job, TAGGED, tied.tags)

@@ -16,4 +16,4 @@ else
     flat = redis.call('HGETALL', key('schedules'))
 end
 local first = redis.call('ZRANGE', key('ticks'), 0, 0, 'WITHSCORES')[2]
-return {exact(now), first and exact(tonumber(first)), flat}
+return {exact(now), first and exact(tonumber(first)) or false, flat}
