@@ -1,7 +1,7 @@
 """The PostgreSQL store: every verb as a plan of statements. It opens and commits nothing; its drivers do.
 
-What is asked for most is a function of the schema's own (`migrations/0002_functions.sql`): one call, one round trip, a
-transaction by itself. The other statements stand in `statements.sql`. Where no clock is given, the server's counts.
+What is asked for most is a function of the schema's own (see `migrations`): one call, one round trip, a transaction by
+itself. The other statements stand in `statements.sql`. Where no clock is given, the server's counts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from stoker.store import (
     Change,
     Exchanged,
     Facet,
+    Fair,
     Filter,
+    Flow,
     Orders,
     Page,
     QueueInfo,
+    QueueLimit,
     Recovered,
     Routing,
     Traits,
@@ -34,7 +37,9 @@ from stoker.store import (
 )
 from stoker.stores.postgres.filters import matching, open_to
 from stoker.stores.postgres.floors import Floors
-from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, numbers, restored, restoring
+from stoker.stores.postgres.locks import PostgresLocks
+from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, is_related, numbers, restored, restoring
+from stoker.stores.postgres.schedules import PostgresSchedules
 from stoker.stores.record import STATES, from_job, record_of, strings, to_job, to_json, worker_of
 from stoker.stores.schema import unapplied
 from stoker.stores.statements import load_migrations, load_statements
@@ -65,6 +70,8 @@ class PostgresStore:
         self._sql["find"] = finding(self._sql["find"], schema)
         self._sql["restore"] = restoring(self._sql["restore"], schema)
         self._migrations = {name: self._named(text) for name, text in load_migrations(_PACKAGE).items()}
+        self.schedules = PostgresSchedules(self._ask_alone)
+        self.locks = PostgresLocks(self._ask_alone)
 
     def _named(self, text: str) -> str:
         return text.replace("$schema", self._schema)
@@ -88,7 +95,7 @@ class PostgresStore:
         """See `Store.insert`."""
         if not jobs:
             return []
-        reply = yield self._ask_alone("insert", jobs=to_json(jobs))
+        reply = yield self._ask_alone("insert", jobs=to_json(jobs), related=is_related(jobs))
         answers = [Inserted(job.id, created=True) for job in jobs]
         for place, holder in reply.rows:
             answers[place - 1] = Inserted(holder, created=False)
@@ -230,7 +237,7 @@ class PostgresStore:
             case Action.PRIORITISE:
                 yield self._ask("prioritise", ids=ids, now=now, priority=change.priority)
             case Action.DELETE:
-                yield self._ask("delete", ids=ids)
+                yield self._ask("delete", ids=ids, now=now)
         return len(ids)
 
     @reading
@@ -258,15 +265,27 @@ class PostgresStore:
         yield self._ask_alone("pause", queue=queue, paused=paused)
 
     @waking
+    def limit(self, queue: str, limit: QueueLimit) -> Steps[None]:
+        """See `Store.limit`."""
+        fair = None if limit.fair is None else limit.fair.value
+        facts = {"concurrency": limit.concurrency, "rate": limit.rate, "period": limit.period, "fair": fair}
+        yield self._ask_alone("limit", queue=queue, **facts)
+
+    @waking
     def restore(self, jobs: Sequence[Job]) -> Steps[int]:
         """See `Store.restore`."""
         if not jobs:
             return 0
         now = self._now()
         yield self._ask("name_workers", ids=sorted({job.worker for job in jobs if job.worker is not None}), now=now)
-        records = to_json([restored(from_job(job, 0)) for job in jobs])
-        reply = yield self._ask("restore", records=records, now=now)
-        return int(reply.rows[0][0])
+        records = [from_job(job, 0) for job in jobs]
+        reply = yield self._ask("restore", records=to_json([restored(record) for record in records]), now=now)
+        made = reply.rows[0][0]
+        if not made:
+            return 0
+        waits = [(record.id, record.open_parents) for record in records if record.open_parents is not None]
+        yield self._ask("take_back", made=made, waits=to_json(waits), now=now)
+        return len(made)
 
     # --- readers ----------------------------------------------------------------------------------------------------
 
@@ -299,16 +318,57 @@ class PostgresStore:
         """See `Store.census`."""
         reply = yield self._ask_alone("census")
         now, known, counted, workers = reply.rows[0]
-        queues: dict[str, dict[str, Any]] = {name: {"paused": paused} for name, paused in _rows(known)}
+        queues: dict[str, dict[str, Any]] = {
+            name: {"paused": paused, "limit": QueueLimit(concurrency, rate, period, fair and Fair(fair))}
+            for name, paused, concurrency, rate, period, fair in _rows(known)
+        }
         for name, state, total, due in _rows(counted):
             queue = queues.setdefault(name, {})
-            queue[state] = total
+            queue[state] = queue.get(state, 0) + total
             if state == State.QUEUED:
-                queue["oldest"] = max(0, now - due) / SECOND
+                queue["oldest"] = max(queue.get("oldest", 0), max(0, now - due) / SECOND)
         return Census(
             [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
             [worker_of(*row) for row in _rows(workers)],
         )
+
+    @reading
+    def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
+        """See `Store.results`."""
+        reply = yield Statement(self._sql["results"], {"ids": list(ids)}, alone=True)
+        return dict(reply.rows)
+
+    @reading
+    def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> Steps[list[Flow]]:
+        """See `Store.flows`."""
+        forth = page.after is not None
+        params: dict[str, Any] = {
+            "limit": page.limit,
+            "before": page.before,
+            "after": page.after,
+            "ids": ids and list(ids),
+        }
+        conditions = {name: f"workflow {sign} %({name})s" for name, sign in (("before", "<"), ("after", ">"))}
+        given = [text for name, text in conditions.items() if params[name] is not None]
+        first = "left(workflow, 255) >= left(%(after)s, 255)" if forth else "true"
+        if not forth and page.before is not None:
+            first = "left(workflow, 255) <= left(%(before)s, 255)"
+        query = self._sql["flows" if ids is None else "named_flows"].format(
+            condition=" AND ".join(given) or "true",
+            first=first,
+            order="ASC" if forth else "DESC",
+            beyond=">" if forth else "<",
+        )
+        reply = yield Statement(query, {k: v for k, v in params.items() if f"%({k})s" in query}, alone=True)
+        return [
+            Flow(
+                id=id,
+                counts={STATES[int(code)]: total for code, total in counts.items()},
+                created_at=created_at,
+                updated_at=updated_at,
+            )
+            for id, counts, created_at, updated_at in reply.rows
+        ]
 
 
 def _orders(alive: bool, asked: str | None) -> Orders:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stoker.job import Outcome
+from stoker.job import NewJob, Outcome, State
 from stoker.stores.outcomes import consequence, is_plain
 from stoker.stores.record import CODES, COLUMNS, Record, to_json
 
@@ -19,6 +19,7 @@ _TYPES: Final = {
     **dict.fromkeys(("attempt", "crashes", "max_attempts", "max_crashes"), "integer"),
     **dict.fromkeys(("state", "priority"), "smallint"),
     "progress": "double precision",
+    "parent_failed": "boolean",
 }
 """Of columns that are not text."""
 
@@ -56,6 +57,11 @@ def numbers(values: Sequence[int]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
+def is_related(jobs: Sequence[NewJob]) -> bool:
+    """Whether some of the jobs have to do with others: by parents, a limit, or a guard."""
+    return any(job.parents or job.limit or job.guard or job.extends is not None for job in jobs)
+
+
 def restored(record: Record) -> dict[str, Any]:
     """A record as the statement `restore` reads it."""
     return msgspec.structs.asdict(record) | {"state": CODES[record.state]}
@@ -63,7 +69,7 @@ def restored(record: Record) -> dict[str, Any]:
 
 def restoring(statement: str, schema: str) -> str:
     """The statement `restore` with the columns of a record put in; the database gives the number."""
-    stored = COLUMNS[1:]
+    stored = [name for name in COLUMNS if name not in ("ref", "open_parents")]
     worker = f'(SELECT known.ref FROM "{schema}".workers AS known WHERE known.id = record.worker)'  # noqa: S608
     return statement.format(
         columns=", ".join(stored),
@@ -73,7 +79,13 @@ def restoring(statement: str, schema: str) -> str:
 
 
 def finding(statement: str, schema: str) -> str:
-    """The statement `find` with the columns of a record put in, a worker shown by its id; it lacks its condition."""
-    worker = f'(SELECT known.id FROM "{schema}".workers AS known WHERE known.ref = job.worker) AS worker'  # noqa: S608
-    columns = ", ".join(worker if name == "worker" else name for name in COLUMNS)
+    """The statement `find` with the columns of a record put in; it lacks its condition.
+
+    A worker is shown by its id, and what a waiting job waits for is looked up.
+    """
+    worker = f'SELECT known.id FROM "{schema}".workers AS known WHERE known.ref = job.worker'  # noqa: S608
+    parents = f'SELECT json_agg(parent ORDER BY parent)::text FROM "{schema}".edges WHERE child = job.id'  # noqa: S608
+    waits = f"CASE WHEN state = {CODES[State.WAITING]} THEN ({parents}) END"
+    derived = {"worker": f"({worker})", "open_parents": waits}
+    columns = ", ".join(f"{derived[name]} AS {name}" if name in derived else name for name in COLUMNS)
     return statement.replace("{columns}", columns)

@@ -14,7 +14,7 @@ SELECT value::integer FROM "$schema".meta WHERE name = 'schema'
 SELECT pg_advisory_xact_lock(hashtextextended('stoker $schema', 0))
 
 -- name: insert
-SELECT place, holder FROM "$schema".insert_jobs(%(jobs)s::text::json, %(now)s::bigint)
+SELECT place, holder FROM "$schema".insert_jobs(%(jobs)s::text::json, %(related)s::boolean, %(now)s::bigint)
 
 -- name: exchange
 SELECT alive, due_in, refused, claims, walked, reached, from_start FROM "$schema".exchange(
@@ -64,29 +64,19 @@ SELECT array_agg(id), array_agg(ref) FROM (
 ) AS job
 
 -- name: cancel
-UPDATE "$schema".jobs
-SET cancelling = CASE WHEN state = $processing THEN coalesce(%(reason)s::text, '') END,
-    error = CASE WHEN state = $processing THEN error ELSE %(reason)s::text END,
-    finished_at = CASE WHEN state = $processing THEN finished_at ELSE at END,
-    expires_at = CASE WHEN state = $processing THEN expires_at ELSE at + keep_for END,
-    state = CASE WHEN state = $processing THEN state ELSE $cancelled END,
-    updated_at = at
-FROM "$schema".present(%(now)s::bigint) AS at
-WHERE id = ANY (%(ids)s::text[])
+SELECT "$schema".cancel(%(ids)s::text[], %(reason)s::text, %(now)s::bigint)
 
 -- name: retry
 SELECT "$schema".retry(%(ids)s::text[], %(now)s::bigint)
 
 -- name: requeue
-SELECT queued, "$schema".wake(at)
-FROM "$schema".present(%(now)s::bigint) AS at, "$schema".end_alike(%(refs)s::bigint[], 'crashed', at, false)
+SELECT "$schema".requeue(%(refs)s::bigint[], %(now)s::bigint)
 
 -- name: prioritise
-UPDATE "$schema".jobs SET priority = %(priority)s::smallint, updated_at = "$schema".present(%(now)s::bigint)
-WHERE id = ANY (%(ids)s::text[])
+SELECT "$schema".prioritise(%(ids)s::text[], %(priority)s::smallint, %(now)s::bigint)
 
 -- name: delete
-DELETE FROM "$schema".jobs WHERE id = ANY (%(ids)s::text[])
+SELECT "$schema".delete_jobs(%(ids)s::text[], %(now)s::bigint)
 
 -- name: name_workers
 -- Names of workers that only restored records speak of.
@@ -97,14 +87,22 @@ ON CONFLICT DO NOTHING
 
 -- name: restore
 WITH made AS (
-    INSERT INTO "$schema".jobs ({columns}, expires_at)
-    SELECT {values}, finished_at + keep_for
+    INSERT INTO "$schema".jobs ({columns}, parked, expires_at)
+    SELECT {values}, state = $queued AND limit_key IS NOT NULL, finished_at + keep_for
     FROM ROWS FROM (json_to_recordset(%(records)s::text::json) AS ({types})) WITH ORDINALITY AS record
     ORDER BY record.ordinality
     ON CONFLICT DO NOTHING
-    RETURNING 1
+    RETURNING id
 )
-SELECT count(*), "$schema".wake("$schema".present(%(now)s::bigint)) FROM made
+SELECT array_agg(id), "$schema".wake("$schema".present(%(now)s::bigint)) FROM made
+
+-- name: take_back
+SELECT "$schema".take_back(%(made)s::text[], %(waits)s::text::json, %(now)s::bigint)
+
+-- name: limit
+SELECT "$schema".limit_queue(
+    %(queue)s::text, %(concurrency)s::bigint, %(rate)s::bigint, %(period)s::bigint, %(fair)s::text, %(now)s::bigint
+)
 
 -- name: find
 SELECT {columns} FROM "$schema".jobs AS job WHERE {condition} ORDER BY id {order} LIMIT %(limit)s
@@ -121,10 +119,13 @@ WITH running AS MATERIALIZED (
     SELECT worker, count(*) AS total FROM "$schema".jobs WHERE state = $processing GROUP BY worker
 )
 SELECT at,
-    (SELECT json_agg(json_build_array(name, paused))::text FROM "$schema".queues),
+    (SELECT json_agg(json_build_array(name, paused, concurrency, rate, period, fair))::text FROM "$schema".queues),
     (SELECT json_agg(json_build_array(queue, state, total, due))::text FROM (
         SELECT queue, 'queued' AS state, count(*) AS total, min(run_at) AS due
-        FROM "$schema".jobs WHERE state = $queued GROUP BY queue
+        FROM "$schema".jobs WHERE state = $queued AND NOT parked GROUP BY queue
+        UNION ALL
+        SELECT queue, 'queued', count(*), min(run_at)
+        FROM "$schema".jobs WHERE state = $queued AND parked GROUP BY queue
         UNION ALL
         SELECT queue, 'scheduled', count(*), NULL FROM "$schema".jobs WHERE state = $scheduled GROUP BY queue
         UNION ALL
@@ -137,3 +138,76 @@ SELECT at,
         coalesce((SELECT total FROM running WHERE worker = known.ref), 0)
     ) ORDER BY started_at, id)::text FROM "$schema".workers AS known WHERE NOT gone)
 FROM "$schema".present(%(now)s::bigint) AS at
+
+-- name: results
+SELECT id, result FROM "$schema".jobs WHERE id = ANY (%(ids)s::text[]) AND state = $completed AND result IS NOT NULL
+
+-- name: flows
+-- By the first characters of names, which an index holds in order: those of one workflow more than asked for, as the
+-- first may have others before it.
+WITH RECURSIVE found (start) AS (
+    (
+        SELECT left(workflow, 255) FROM "$schema".jobs WHERE workflow IS NOT NULL AND {first}
+        ORDER BY left(workflow, 255) {order} LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT left(workflow, 255) FROM "$schema".jobs WHERE workflow IS NOT NULL AND left(workflow, 255) {beyond} found.start
+        ORDER BY left(workflow, 255) {order} LIMIT 1
+    ) FROM found WHERE found.start IS NOT NULL
+), chosen AS (
+    SELECT start FROM found WHERE start IS NOT NULL LIMIT %(limit)s + 1
+), counted AS (
+    SELECT workflow, state, count(*) AS total, min(created_at) AS created_at, max(updated_at) AS updated_at
+    FROM "$schema".jobs WHERE workflow IS NOT NULL AND left(workflow, 255) = ANY (ARRAY(SELECT start FROM chosen))
+    AND {condition} GROUP BY workflow, state
+)
+SELECT workflow, json_object_agg(state, total), min(created_at)::bigint, max(updated_at)::bigint
+FROM counted GROUP BY workflow ORDER BY workflow {order} LIMIT %(limit)s
+
+-- name: named_flows
+WITH counted AS (
+    SELECT workflow, state, count(*) AS total, min(created_at) AS created_at, max(updated_at) AS updated_at
+    FROM "$schema".jobs
+    WHERE workflow IS NOT NULL AND left(workflow, 255) = ANY (ARRAY(SELECT left(id, 255) FROM unnest(%(ids)s::text[]) AS id))
+    AND workflow = ANY (%(ids)s::text[]) AND {condition} GROUP BY workflow, state
+)
+SELECT workflow, json_object_agg(state, total), min(created_at)::bigint, max(updated_at)::bigint
+FROM counted GROUP BY workflow ORDER BY workflow {order} LIMIT %(limit)s
+
+-- name: put_schedules
+SELECT "$schema".put_schedules(%(puts)s::text::json, %(now)s::bigint)
+
+-- name: drop_schedule
+DELETE FROM "$schema".schedules
+WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s RETURNING true
+
+-- name: read_schedules
+SELECT at,
+    (SELECT greatest(0, min(next_at) - at) FROM "$schema".schedules WHERE next_at IS NOT NULL),
+    (
+        SELECT json_agg(json_build_array(name, document, next_at, version) ORDER BY name) FROM "$schema".schedules
+        WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s::text[])
+    )
+FROM "$schema".present(%(now)s::bigint) AS at
+
+-- name: due_schedules
+SELECT at,
+    (SELECT greatest(0, min(next_at) - at) FROM "$schema".schedules WHERE next_at IS NOT NULL),
+    (
+        SELECT json_agg(json_build_array(name, document, next_at, version) ORDER BY next_at, name) FROM (
+            SELECT * FROM "$schema".schedules WHERE next_at <= at ORDER BY next_at, name LIMIT %(limit)s
+        ) AS due
+    )
+FROM "$schema".present(%(now)s::bigint) AS at
+
+-- name: acquire_lock
+SELECT given, free_in FROM "$schema".acquire_lock(%(name)s::text, %(holder)s::text, %(ttl)s::bigint, %(now)s::bigint)
+
+-- name: renew_lock
+UPDATE "$schema".locks SET until = at + %(ttl)s::bigint FROM "$schema".present(%(now)s::bigint) AS at
+WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s AND token = %(token)s AND until > at RETURNING true
+
+-- name: release_lock
+DELETE FROM "$schema".locks USING "$schema".present(%(now)s::bigint) AS at
+WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s AND token = %(token)s AND until > at RETURNING true

@@ -36,8 +36,13 @@ CREATE TABLE "$schema".jobs (
     crashes integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
     max_crashes integer NOT NULL,
+    turn bigint NOT NULL DEFAULT 0,
+    party bigint,
     state smallint NOT NULL,
     priority smallint NOT NULL,
+    parked boolean NOT NULL DEFAULT false,
+    awaited boolean NOT NULL DEFAULT false,
+    parent_failed boolean NOT NULL DEFAULT false,
     id text COLLATE "C" PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
     task text COLLATE "C" NOT NULL,
@@ -55,7 +60,10 @@ CREATE TABLE "$schema".jobs (
     checkpoint text COLLATE "C",
     result text COLLATE "C",
     error text COLLATE "C",
-    errors text COLLATE "C"
+    errors text COLLATE "C",
+    on_parent_failure text COLLATE "C",
+    limit_key text COLLATE "C",
+    share text COLLATE "C"
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02,
@@ -64,13 +72,37 @@ CREATE TABLE "$schema".jobs (
     autovacuum_vacuum_cost_delay = 0
 );
 
+COMMENT ON COLUMN "$schema".jobs.turn IS 'in a fair queue, from 1 on; 0 where no turns are taken';
+COMMENT ON COLUMN "$schema".jobs.party IS 'whose turn it is, hashed';
+COMMENT ON COLUMN "$schema".jobs.parked IS 'queued, and surely not among the next of its limit: the claim need not look at it';
+COMMENT ON COLUMN "$schema".jobs.awaited IS 'others wait for it, or did: its end has consequences';
+
 -- Names are indexed by their first characters, because an entry of an index has a greatest size and a name has none.
 
 CREATE UNIQUE INDEX jobs_key ON "$schema".jobs (left(key, 255), hashtextextended(key, 0))
     WHERE key IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing);
 
 -- The claim reads this index in order; `- priority`, so that a place in it can be told by comparing rows.
-CREATE INDEX jobs_ready ON "$schema".jobs (left(queue, 255), (- priority), run_at, ref) WHERE state = $queued;
+CREATE INDEX jobs_ready ON "$schema".jobs (left(queue, 255), (- priority), turn, run_at, ref)
+    WHERE state = $queued AND NOT parked;
+
+-- The indexes up to `jobs_parties` hold no job that has no limit and stands in a queue without turns.
+-- The queued jobs of a limit's key, by queue and task, each in the order in which they are claimed.
+CREATE INDEX jobs_limited ON "$schema".jobs (
+    hashtextextended(limit_key, 0), hashtextextended(queue || '/' || task, 0), (- priority), turn, run_at, ref
+) WHERE limit_key IS NOT NULL AND state = $queued;
+
+CREATE INDEX jobs_admitted ON "$schema".jobs (left(queue, 255))
+    WHERE limit_key IS NOT NULL AND state = $queued AND NOT parked;
+
+CREATE INDEX jobs_parked ON "$schema".jobs (left(queue, 255)) WHERE state = $queued AND parked;
+
+CREATE INDEX jobs_counted ON "$schema".jobs (hashtextextended(limit_key, 0))
+    WHERE limit_key IS NOT NULL AND state = $processing;
+
+CREATE INDEX jobs_turns ON "$schema".jobs (left(queue, 255), turn) WHERE state = $queued AND turn > 0;
+
+CREATE INDEX jobs_parties ON "$schema".jobs (left(queue, 255), party, turn) WHERE state = $queued AND turn > 0;
 
 CREATE INDEX jobs_due ON "$schema".jobs (run_at) WHERE state = $scheduled;
 
@@ -87,6 +119,11 @@ CREATE INDEX jobs_expiry ON "$schema".jobs (expires_at, ref) WHERE expires_at IS
 CREATE INDEX jobs_unhappy ON "$schema".jobs (state, id) WHERE state IN ($failed, $cancelled);
 
 CREATE INDEX jobs_owner ON "$schema".jobs (left(owner, 255), id) WHERE owner IS NOT NULL;
+
+CREATE INDEX jobs_workflow ON "$schema".jobs (left(workflow, 255), id) WHERE workflow IS NOT NULL;
+
+CREATE INDEX jobs_under_way ON "$schema".jobs (hashtextextended(workflow, 0))
+    WHERE workflow IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing);
 
 -- Workers that are gone stay for a while: jobs say who ran them by the number.
 CREATE TABLE "$schema".workers (
@@ -115,9 +152,20 @@ CREATE UNIQUE INDEX workers_id ON "$schema".workers (left(id, 255), hashtextexte
 CREATE INDEX workers_present ON "$schema".workers (ref) WHERE NOT gone;
 
 CREATE TABLE "$schema".queues (
+    concurrency bigint,
+    rate bigint,
+    period bigint,
+    each bigint,
+    whole bigint,
+    full_at bigint NOT NULL DEFAULT 0,
+    paused boolean NOT NULL DEFAULT false,
     name text COLLATE "C" NOT NULL,
-    paused boolean NOT NULL DEFAULT false
-);
+    fair text
+) WITH (fillfactor = 50);
+
+COMMENT ON COLUMN "$schema".queues.each IS 'the span in which one token comes into the bucket';
+COMMENT ON COLUMN "$schema".queues.whole IS 'the span in which an empty bucket is filled';
+COMMENT ON COLUMN "$schema".queues.full_at IS 'when the bucket is full again';
 
 CREATE UNIQUE INDEX queues_name ON "$schema".queues (left(name, 255), hashtextextended(name, 0));
 
