@@ -80,11 +80,11 @@ class PostgresStore:
         """The instant that a test wants it to be; None: the server's clock says."""
         return None if self._clock is None else self._clock()
 
-    def _ask(self, name: str, **params: Any) -> Statement:
+    def _ask(self, name: str, /, **params: Any) -> Statement:
         """A statement within a transaction."""
         return Statement(self._sql[name], params)
 
-    def _ask_alone(self, name: str, **params: Any) -> Statement:
+    def _ask_alone(self, name: str, /, **params: Any) -> Statement:
         """A statement that is a transaction by itself, and knows the time."""
         return Statement(self._sql[name], {**params, "now": self._now()}, alone=True)
 
@@ -363,7 +363,7 @@ class PostgresStore:
         return [
             Flow(
                 id=id,
-                counts={STATES[int(code)]: total for code, total in counts.items()},
+                counts={STATES[int(code)]: total for code, total in counts.items() if total},
                 created_at=created_at,
                 updated_at=updated_at,
             )

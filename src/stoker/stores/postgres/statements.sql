@@ -158,7 +158,8 @@ WITH RECURSIVE found (start) AS (
 ), chosen AS (
     SELECT start FROM found WHERE start IS NOT NULL LIMIT %(limit)s + 1
 ), counted AS (
-    SELECT workflow, state, count(*) AS total, min(created_at) AS created_at, max(updated_at) AS updated_at
+    SELECT workflow, state, min(created_at) AS created_at, max(updated_at) AS updated_at,
+        count(*) FILTER (WHERE (state = $cancelled AND on_parent_failure = 'only') IS NOT TRUE) AS total
     FROM "$schema".jobs WHERE workflow IS NOT NULL AND left(workflow, 255) = ANY (ARRAY(SELECT start FROM chosen))
     AND {condition} GROUP BY workflow, state
 )
@@ -167,7 +168,8 @@ FROM counted GROUP BY workflow ORDER BY workflow {order} LIMIT %(limit)s
 
 -- name: named_flows
 WITH counted AS (
-    SELECT workflow, state, count(*) AS total, min(created_at) AS created_at, max(updated_at) AS updated_at
+    SELECT workflow, state, min(created_at) AS created_at, max(updated_at) AS updated_at,
+        count(*) FILTER (WHERE (state = $cancelled AND on_parent_failure = 'only') IS NOT TRUE) AS total
     FROM "$schema".jobs
     WHERE workflow IS NOT NULL AND left(workflow, 255) = ANY (ARRAY(SELECT left(id, 255) FROM unnest(%(ids)s::text[]) AS id))
     AND workflow = ANY (%(ids)s::text[]) AND {condition} GROUP BY workflow, state

@@ -13,7 +13,7 @@ DECLARE
     written boolean[] := '{}';
 BEGIN
     PERFORM s.name FROM (
-        SELECT DISTINCT p ->> 0 COLLATE "C" AS name FROM json_array_elements(puts) AS p ORDER BY p ->> 0 COLLATE "C"
+        SELECT DISTINCT (p ->> 0) COLLATE "C" AS name FROM json_array_elements(puts) AS p ORDER BY name
     ) AS wanted
     CROSS JOIN LATERAL (
         SELECT name FROM schedules WHERE left(name, 255) = left(wanted.name, 255) AND name = wanted.name FOR NO KEY UPDATE
@@ -45,6 +45,7 @@ CREATE FUNCTION "$schema".acquire_lock(
 ) LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
 AS $body$
+#variable_conflict use_column
 DECLARE
     at CONSTANT bigint := present(instant);
     held record;
