@@ -26,6 +26,7 @@ class Context:
         "_log",
         "_report",
         "_stop",
+        "_workflow",
         "app",
         "attempt",
         "deadline",
@@ -78,6 +79,7 @@ class Context:
         self._checkpoint = checkpoint
         self._report = report
         self._stop: str | None = None
+        self._workflow: Any = None
         self._log: logging.LoggerAdapter[logging.Logger] | None = None
 
     def __repr__(self) -> str:
@@ -133,7 +135,9 @@ class Context:
             raise WorkflowError(
                 f"job {self.job_id} is not a step of a workflow; enqueue it with chain, batch or Workflow"
             )
-        return self.app.workflows.running(self)
+        if self._workflow is None:
+            self._workflow = self.app.workflows.running(self)
+        return self._workflow
 
     @property
     def cancelled(self) -> bool:

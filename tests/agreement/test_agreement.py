@@ -26,8 +26,9 @@ from msgspec.structs import replace
 import places
 from agreement.lockstep import EVERYTHING, Pair
 from stoker.clock import SECOND, IdSource
-from stoker.job import Failure, NewJob, State, Verdict
-from stoker.store import Action, Change, Facet, Filter, Page, Routing, Want, Worker
+from stoker.job import Failure, Guard, Limit, NewJob, ParentFailure, State, Verdict
+from stoker.schedule import Put, Schedule
+from stoker.store import Action, Change, Facet, Fair, Filter, Page, QueueLimit, Routing, Want, Worker
 
 LEASE = 15 * SECOND
 WORDS = ("progress", "message", "checkpoint")
@@ -55,6 +56,30 @@ payloads = some("[[],{}]", '[["Needle"],{}]', '[["100%_"],{"ü":[1.5,null]}]')
 limits = st.integers(0, 4)
 spans = some(0, 0, 1, SECOND, LEASE, 60 * SECOND)
 
+limited = (
+    Limit("one", concurrency=1),
+    Limit("two", concurrency=2),
+    Limit("two", concurrency=1),
+    Limit("slow", rate=2, period=10 * SECOND),
+    Limit("slow", rate=1, period=SECOND),
+    Limit("both", 2, 3, 20 * SECOND),
+    Limit("both"),
+)
+guards = (
+    Guard("g1", 5 * SECOND, last=True),
+    Guard("g1", 0, last=True),
+    Guard("g2", 5 * SECOND, last=False),
+    Guard("g1", SECOND, last=False),
+)
+queue_limits = some(
+    QueueLimit(),
+    QueueLimit(concurrency=2),
+    QueueLimit(rate=2, period=10 * SECOND),
+    QueueLimit(concurrency=3, fair=Fair.OWNER),
+    QueueLimit(fair=Fair.OWNER),
+    QueueLimit(fair=Fair.SHARE),
+)
+
 facts = st.fixed_dictionaries(
     {
         "task": tasks,
@@ -72,6 +97,10 @@ facts = st.fixed_dictionaries(
         "schedule": some(None, "nightly"),
         "meta": some(None, '{"m":1}'),
         "overrides": some(None, '{"timeout":5}'),
+        "on_parent_failure": st.sampled_from(ParentFailure),
+        "limit": some(*[None] * 6, *limited),
+        "share": some(None, "s1", "s2"),
+        "guard": some(*[None] * 12, *guards),
     }
 )
 words = st.just((None, None, None)) | st.tuples(
@@ -126,6 +155,7 @@ class Agreement(RuleBasedStateMachine):
         self.new_id = IdSource(lambda: self.pair.now)
         self.ids: list[str] = []
         self.dumped: list[Any] = []
+        self.tokens: list[int] = []
         self.moves = 0
         """how many moves of the table the last step may have made of one job"""
 
@@ -145,7 +175,8 @@ class Agreement(RuleBasedStateMachine):
                 some(*[None] * 4, 0, 1, 2, 7),
                 facts,
                 some(*[None] * 4, -5, -1, 0, 1),
-                some((), (), (), (), (), (), (0,), (1, 3)),
+                some((), (), (), (), (), (), (0,), (1, 3), (0, 2)),
+                some(*[None] * 8, 0, 1, 2),
             ),
             max_size=6,
         )
@@ -153,13 +184,19 @@ class Agreement(RuleBasedStateMachine):
     def insert(self, jobs: list[Any]) -> None:
         made: dict[str, NewJob] = {}
         batch = []
-        for pick, job, when, parents in jobs:
+        for pick, job, when, parents, extended in jobs:
             id = self.new_id() if pick is None or not self.ids else self.known(pick)
             run_at = None if when is None else self.pair.now + when * SECOND
             if id not in made:  # the same id twice in a call means the same request
-                made[id] = NewJob(id=id, run_at=run_at, parents=tuple(map(self.known, parents)), **job)
+                made[id] = NewJob(
+                    id=id,
+                    run_at=run_at,
+                    parents=tuple(self.kin(pick, made) for pick in parents),
+                    extends=None if extended is None else self.known_claim(extended),
+                    **job,
+                )
             batch.append(made[id])
-        self.moves = 0
+        self.moves = 3  # put off by debounce; or what waits for a new job that ended at once
         self.pair.ask(lambda store: store.insert(batch))
         self.ids += [id for id in made if id not in self.ids]
 
@@ -178,16 +215,16 @@ class Agreement(RuleBasedStateMachine):
             (claim, told | dict(zip(WORDS, words, strict=True)))
             for claim, (_, told, words) in zip(self.past_claims(settled), settled, strict=False)
         ]
-        self.moves = 3  # given back, due again and claimed
+        self.moves = 4  # given back or released, due again and claimed
         self.pair.exchange(worker, named, wants, routing, limit, turn)
 
     @rule(worker=some("w1", "w2"), turn=st.integers(0, 5), limit=st.integers(1, 8), jobs=st.lists(facts, max_size=4))
     def work(self, worker: str, turn: int, limit: int, jobs: list[dict[str, Any]]) -> None:
         """Jobs come, and a worker that is surely alive takes some: without this, too little would ever be held."""
-        self.insert([(None, job, None, ()) for job in jobs])
+        self.insert([(None, job, None, (), None) for job in jobs])
         self.register(worker, 10 * LEASE, 1)
         self.pair.exchange(worker, [], [Want(None, limit)], EVERY_TASK, limit, turn)
-        self.moves = 2
+        self.moves = 5
 
     @precondition(lambda self: self.pair.claims)
     @rule(settled=st.lists(st.tuples(picks, outcomes, words), min_size=1, max_size=5))
@@ -210,7 +247,7 @@ class Agreement(RuleBasedStateMachine):
             self.register("w2", 10 * LEASE, 1)
             self.pair.exchange("w2", [], [Want(None, 50)], EVERY_TASK, 50)
         self.pair.exchange("w1", [(lost, late | dict(zip(WORDS, words, strict=True)))])
-        self.moves = 5
+        self.moves = 7
 
     # --- workers ----------------------------------------------------------------------------------------------------
 
@@ -238,14 +275,14 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(limit=some(0, 1, 2, 1000))
     def recover(self, limit: int) -> None:
-        self.moves = 1
+        self.moves = 2
         self.pair.ask(lambda store: store.recover(limit))
 
     # --- operators --------------------------------------------------------------------------------------------------
 
     @rule(limit=some(0, 1, 2, 1000))
     def prune(self, limit: int) -> None:
-        self.moves = 0
+        self.moves = 2  # who held for a failure that is gone
         self.pair.ask(lambda store: store.prune(limit))
 
     @rule(
@@ -261,7 +298,7 @@ class Agreement(RuleBasedStateMachine):
         chosen = self.filter(which)
         change = Change(action, reason=reason, priority=priority)
         expected = self.pair.ask(lambda store: store.eligible(chosen, change))
-        self.moves = 1
+        self.moves = 2
         if limit and action is Action.RETRY:  # which of twins a limited call takes is the store's; the end is not
             self.retry_in_steps(chosen, change, limit, expected)
             return
@@ -290,13 +327,57 @@ class Agreement(RuleBasedStateMachine):
         if deleted:
             named = Filter(ids=tuple(job.id for job in jobs))
             self.pair.ask(lambda store: store.amend(named, Change(Action.DELETE)))
-        self.moves = 0
+        self.moves = 2
 
     @rule(picked=few(picks, 5))
     def restore(self, picked: list[int]) -> None:
         jobs = [self.dumped[pick % len(self.dumped)] for pick in picked if self.dumped]
-        self.moves = 0
+        self.moves = 2
         self.pair.ask(lambda store: store.restore(jobs))
+
+    @rule(queue=queues, limit=queue_limits)
+    def limit(self, queue: str, limit: QueueLimit) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.limit(queue, limit))
+
+    # --- schedules and locks ----------------------------------------------------------------------------------------
+
+    @rule(
+        names=few(some("s1", "s2", "s3"), 3),
+        stale=some(0, 0, 0, 1),
+        next_in=some(None, -SECOND, 0, 1, LEASE),
+        ticks=st.lists(st.lists(facts, max_size=2), min_size=3, max_size=3),
+    )
+    def put_schedules(self, names: list[str], stale: int, next_in: int | None, ticks: list[Any]) -> None:
+        found = {one.name: one for one in self.pair.ask(lambda store: store.schedules.read()).schedules}
+        puts = []
+        for name, jobs in zip(names, ticks, strict=False):
+            known = found.get(name, Schedule(name, "{}"))
+            made = tuple(NewJob(id=self.new_id(), **facts | {"schedule": name}) for facts in jobs)
+            next_at = None if next_in is None else self.pair.now + next_in
+            document = f'{{"n":{len(self.ids)}}}'
+            puts.append(Put(Schedule(name, document, next_at, max(0, known.version - stale)), made))
+            self.ids += [job.id for job in made]
+        self.moves = 3
+        self.pair.ask(lambda store: store.schedules.put(puts))
+
+    @rule(name=some("s1", "s2"), limit=limits)
+    def drop_or_read_schedules(self, name: str, limit: int) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.schedules.due(limit))
+        self.pair.ask(lambda store: store.schedules.drop(name))
+        self.pair.ask(lambda store: store.schedules.read())
+
+    @rule(name=some("l1", "l2"), holder=some("h1", "h2"), ttl=some(1, SECOND, LEASE), how=st.integers(0, 5))
+    def lock(self, name: str, holder: str, ttl: int, how: int) -> None:
+        self.moves = 0
+        if how == 0 and self.tokens:
+            self.pair.ask(lambda store: store.locks.release(name, self.tokens[-1]))
+        elif how == 1 and self.tokens:
+            self.pair.ask(lambda store: store.locks.renew(name, self.tokens[-1], ttl))
+        else:
+            grant = self.pair.ask(lambda store: store.locks.acquire(name, holder, ttl))
+            self.tokens += [grant.token] if grant.token is not None else []
 
     # --- readers and time -------------------------------------------------------------------------------------------
 
@@ -317,6 +398,8 @@ class Agreement(RuleBasedStateMachine):
         self.moves = 0
         self.pair.ask(lambda store: store.find(chosen, page))
         self.pair.ask(lambda store: store.count(chosen, by))
+        self.pair.ask(lambda store: store.flows(page=page))
+        self.pair.ask(lambda store: store.results(self.ids[-5:]))
 
     @rule(span=some(1, SECOND, 5 * SECOND, LEASE - 1, LEASE, 60 * SECOND, -SECOND))
     def pass_time(self, span: int) -> None:
@@ -332,6 +415,14 @@ class Agreement(RuleBasedStateMachine):
 
     def known(self, pick: int) -> str:
         return self.ids[-1 - pick % len(self.ids)] if self.ids else "nobody"
+
+    def kin(self, pick: int, made: dict[str, NewJob]) -> str:
+        """A parent: of the same call if there is one, or any other that ever was."""
+        return [*made][-1 - pick % len(made)] if made else self.known(pick)
+
+    def known_claim(self, pick: int) -> str:
+        """A job that was claimed, and may still be processing."""
+        return self.pair.claims[-1 - pick % len(self.pair.claims)][0].id if self.pair.claims else self.known(pick)
 
     def past_claims(self, picked: list[Any]) -> list[Any]:
         """Claims that ever were, the newest more often: most are held, some are stale, some come twice."""

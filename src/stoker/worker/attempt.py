@@ -121,7 +121,7 @@ class Attempt:
             self.claim = msgspec.structs.replace(self.claim, payload=payload)
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments as the function takes them. Raises `InvalidArguments`; `WorkflowError` where a result is missing."""
+        """The arguments as the function takes them. Raises `InvalidArguments`, or `WorkflowError` for a missing one."""
         if self._missing is not None:
             raise self._missing
         calls = self.task.calls

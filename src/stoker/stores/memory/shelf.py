@@ -126,7 +126,7 @@ class Shelf:
         """
         lines = self._ready[queue]
         left = {key: room_for(key) for key in list(lines)}
-        heads = [(head[0], head[1].ref, key) for key in lines if left[key] and (head := self._head(lines, key))]
+        heads = [(head[0], head[1].ref, key) for key in list(lines) if left[key] and (head := self._head(lines, key))]
         heapq.heapify(heads)
         passed_over: list[tuple[str | None, tuple[_Place, Record]]] = []
         while heads and room > 0:
