@@ -53,6 +53,8 @@ class Call:
         by = self.options.by
         if by is None:
             return None
+        if self._lacks is not None and self.task.calls.parameters[0] == by:
+            raise self._lacks
         self.task.check(self.options)
         value = self.task.calls.value_of(by, args, kwargs)
         if len(value) > _LONGEST_SHARE:
