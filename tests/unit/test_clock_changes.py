@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,10 +22,8 @@ def local(text: str, name: str, begin: str, count: int) -> list[str]:
     """The next ticks as a clock there shows them, with its distance from UTC."""
     where = zone(name)
     start = to_instant(datetime.fromisoformat(begin).replace(tzinfo=ZoneInfo(name)))
-    return [
-        f"{to_datetime(tick).astimezone(where):%d %H:%M:%S%z}"
-        for tick in islice(parse(text).ticks(start, where), count)
-    ]
+    ticks = islice(parse(text).ticks(start, where), count)
+    return [f"{to_datetime(tick).astimezone(where):%d %H:%M:%S%z}" for tick in ticks]
 
 
 # Berlin: 2026-03-29 02:00 → 03:00, 2026-10-25 03:00 → 02:00. New York: 03-08 02:00 → 03:00, 11-01 02:00 → 01:00.
@@ -189,4 +187,4 @@ def test_a_fixed_hour_comes_once_a_day(text, name, start):
     where = zone(name)
     ticks = [to_datetime(tick).astimezone(where) for tick in islice(parse(text).ticks(start, where), 5)]
     days = [tick.date() for tick in ticks]
-    assert all(later - earlier == timedelta(days=1) for earlier, later in zip(days, days[1:], strict=False))
+    assert all(later - earlier == timedelta(days=1) for earlier, later in pairwise(days))
