@@ -10,7 +10,7 @@ from stoker.stores.sqlite import SqliteStore
 from stoker.stores.sqlite.texts import texts
 
 STATEMENTS = texts()
-LIVE_INDEXES = {"ready", "due", "waiting", "held", "key", "parked", "admitted"}
+LIVE_INDEXES = {"ready", "due", "waiting", "held", "key", "lines"}
 """Those that hold unfinished jobs alone: to walk one is to look at what there is to do."""
 
 

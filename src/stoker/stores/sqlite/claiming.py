@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -117,7 +117,7 @@ class Claiming:
             room = 0 if line.paused else min(room, (yield from self._room_in(line, now)))
         if room <= 0:
             return []
-        taken: Counter[str] = Counter()
+        taken: Mapping[str, int] = {}
         if glance.has_limits:
             claims, taken = yield from self._pick_limited(queue, routing, room, now)
         else:
@@ -128,7 +128,8 @@ class Claiming:
             yield self._ask("take", worker=glance.holder, now=now, refs=to_json([claim.ref for claim in claims]))
             if line is not None:
                 yield from self._charge(line, len(claims), now)
-        yield from self._limits.readmit(taken, now, taken)
+            if taken:
+                yield from self._limits.readmit(taken, now, taken)
         return claims
 
     def _route(self, routing: Routing) -> dict[str, Any]:

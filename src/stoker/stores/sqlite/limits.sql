@@ -1,4 +1,4 @@
--- Limits by key and by queue, and turns. Statements as in `statements.sql`.
+-- Limits by key and by queue. Statements as in `statements.sql`.
 
 -- name: put_limit
 -- Writes only what is new, and once a day that it is still in use.
@@ -101,9 +101,10 @@ AND NOT EXISTS (
 -- name: ready_parked
 -- As `ready`, for queues that have jobs over their limit.
 WITH RECURSIVE names (name) AS (
-    SELECT min(queue) FROM stoker_jobs WHERE state = $parked
+    SELECT min(queue) FROM stoker_jobs WHERE state = $parked AND limit_key IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(queue) FROM stoker_jobs WHERE state = $parked AND queue > name) FROM names WHERE name IS NOT NULL
+    SELECT (SELECT min(queue) FROM stoker_jobs WHERE state = $parked AND limit_key IS NOT NULL AND queue > name)
+    FROM names WHERE name IS NOT NULL
 )
 SELECT json_group_array(name) FROM names WHERE name IS NOT NULL
 
@@ -125,7 +126,7 @@ SELECT json_group_array(json_array(
 
 -- name: passed_over
 -- Limits whose first jobs (up to a place) this worker cannot take: of these it may take later ones.
-SELECT json_group_array(DISTINCT limit_key) FROM stoker_jobs INDEXED BY stoker_jobs_admitted
+SELECT json_group_array(DISTINCT limit_key) FROM stoker_jobs INDEXED BY stoker_jobs_lines
 WHERE queue = :queue AND state = $queued AND limit_key IS NOT NULL
 AND (:ref IS NULL OR -priority < :rank OR (-priority = :rank AND (turn, run_at, ref) < (:turn, :run_at, :ref)))
 AND NOT (task IN (SELECT value FROM json_each(:tasks)) AND CASE
@@ -155,94 +156,7 @@ SELECT count(*) FROM stoker_jobs INDEXED BY stoker_jobs_held WHERE state = $proc
 
 -- name: lined_up
 SELECT EXISTS (SELECT 1 FROM stoker_jobs WHERE state = $queued AND queue = :queue)
-OR EXISTS (SELECT 1 FROM stoker_jobs WHERE state = $parked AND queue = :queue)
+OR EXISTS (SELECT 1 FROM stoker_jobs WHERE state = $parked AND limit_key IS NOT NULL AND queue = :queue)
 
 -- name: charge_queue
 UPDATE stoker_queues SET full_at = :full_at WHERE name = :queue
-
--- name: limit_queue
-INSERT INTO stoker_queues (name, concurrency, rate, period, fair) VALUES (:queue, :concurrency, :rate, :period, :fair)
-ON CONFLICT (name) DO UPDATE SET
-    concurrency = excluded.concurrency, rate = excluded.rate, period = excluded.period, fair = excluded.fair
-
--- name: fair_queue
--- Between whom turns are taken in it, and whether any other queue is fair.
-SELECT (SELECT fair FROM stoker_queues WHERE name = :queue),
-    EXISTS (SELECT 1 FROM stoker_queues WHERE name <> :queue AND fair IS NOT NULL)
-
--- name: drop_turns
-UPDATE stoker_jobs SET turn = 0, lane = NULL WHERE queue = :queue AND lane IS NOT NULL
-
--- name: deal_turns
-UPDATE stoker_jobs SET turn = dealt.place - 1, lane = dealt.lane
-FROM (
-    SELECT ref, lane, row_number() OVER (PARTITION BY lane ORDER BY priority DESC, run_at, ref) AS place FROM (
-        SELECT ref, coalesce('=' || iif(:fair = 'owner', owner, share), '') AS lane, priority, run_at
-        FROM stoker_jobs WHERE queue = :queue AND state = $queued
-        UNION ALL
-        SELECT ref, coalesce('=' || iif(:fair = 'owner', owner, share), ''), priority, run_at
-        FROM stoker_jobs WHERE queue = :queue AND state = $parked
-    )
-) AS dealt
-WHERE stoker_jobs.ref = dealt.ref
-
--- name: make_turns_new
--- Turns are given by triggers, which are there only while a queue is fair: so they cost the others nothing, and no verb
--- can forget them. Whoever is queued gets the turn after the last of its lane, but none that is past already.
-CREATE TRIGGER IF NOT EXISTS stoker_turns_new AFTER INSERT ON stoker_jobs
-WHEN NEW.state IN ($queued, $parked) AND NEW.queue IN (SELECT name FROM stoker_queues WHERE fair IS NOT NULL)
-BEGIN
-    UPDATE stoker_jobs SET lane = (
-        SELECT coalesce('=' || iif(fair = 'owner', NEW.owner, NEW.share), '') FROM stoker_queues WHERE name = NEW.queue
-    ) WHERE ref = NEW.ref;
-    UPDATE stoker_jobs SET turn = max(
-        coalesce((
-            SELECT other.turn + 1 FROM stoker_jobs AS other
-            WHERE other.queue = NEW.queue AND other.lane = stoker_jobs.lane AND other.ref <> NEW.ref
-            ORDER BY other.turn DESC LIMIT 1
-        ), 0),
-        coalesce((
-            SELECT other.turn FROM stoker_jobs AS other
-            WHERE other.queue = NEW.queue AND other.lane IS NOT NULL AND other.ref <> NEW.ref
-            ORDER BY other.turn LIMIT 1
-        ), 0)
-    ) WHERE ref = NEW.ref;
-END
-
--- name: make_turns_again
-CREATE TRIGGER IF NOT EXISTS stoker_turns_again AFTER UPDATE OF state ON stoker_jobs
-WHEN NEW.state IN ($queued, $parked) AND OLD.state NOT IN ($queued, $parked)
-AND NEW.queue IN (SELECT name FROM stoker_queues WHERE fair IS NOT NULL)
-BEGIN
-    UPDATE stoker_jobs SET lane = (
-        SELECT coalesce('=' || iif(fair = 'owner', NEW.owner, NEW.share), '') FROM stoker_queues WHERE name = NEW.queue
-    ) WHERE ref = NEW.ref;
-    UPDATE stoker_jobs SET turn = max(
-        coalesce((
-            SELECT other.turn + 1 FROM stoker_jobs AS other
-            WHERE other.queue = NEW.queue AND other.lane = stoker_jobs.lane AND other.ref <> NEW.ref
-            ORDER BY other.turn DESC LIMIT 1
-        ), 0),
-        coalesce((
-            SELECT other.turn FROM stoker_jobs AS other
-            WHERE other.queue = NEW.queue AND other.lane IS NOT NULL AND other.ref <> NEW.ref
-            ORDER BY other.turn LIMIT 1
-        ), 0)
-    ) WHERE ref = NEW.ref;
-END
-
--- name: make_turns_over
-CREATE TRIGGER IF NOT EXISTS stoker_turns_over AFTER UPDATE OF state ON stoker_jobs
-WHEN OLD.lane IS NOT NULL AND NEW.state NOT IN ($queued, $parked)
-BEGIN
-    UPDATE stoker_jobs SET turn = 0, lane = NULL WHERE ref = NEW.ref;
-END
-
--- name: drop_turns_new
-DROP TRIGGER IF EXISTS stoker_turns_new
-
--- name: drop_turns_again
-DROP TRIGGER IF EXISTS stoker_turns_again
-
--- name: drop_turns_over
-DROP TRIGGER IF EXISTS stoker_turns_over

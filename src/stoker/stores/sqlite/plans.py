@@ -106,7 +106,8 @@ class SqliteStore:
             if released:
                 settled += released
                 glance = yield from self._claiming.look(worker, now)
-        glance = yield from self._line_up(glance, worker, settled, now)
+        if glance.has_limits or glance.lines or (glance.due is not None and glance.due <= now):
+            glance = yield from self._line_up(glance, worker, settled, now)
         claims = yield from self._claiming.claim(glance, wants, routing, limit, turn, now)
         due_in = None if glance.due is None else max(0, glance.due - now)
         if glance.has_limits or glance.lines:

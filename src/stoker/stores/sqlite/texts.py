@@ -9,7 +9,7 @@ from stoker.plan import Statement
 from stoker.stores.statements import load_statements
 
 PACKAGE: Final = "stoker.stores.sqlite"
-FILES: Final = ("statements.sql", "views.sql", "family.sql", "limits.sql", "guards.sql", "schedules.sql")
+FILES: Final = ("statements.sql", "views.sql", "family.sql", "limits.sql", "turns.sql", "guards.sql", "schedules.sql")
 
 
 def texts() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from stoker.plan import Steps
 from stoker.store import QueueLimit
 from stoker.stores.sqlite.texts import Texts
 
-_TRIGGERS: Final = ("turns_new", "turns_again", "turns_over")
+_TRIGGERS: Final = ("turns_new", "turns_again", "turns_over", "turns_gone")
 
 
 class Turns:
@@ -35,7 +35,9 @@ class Turns:
             return False
         for name in _TRIGGERS:
             yield self._ask(f"make_{name}" if fair or others else f"drop_{name}")
-        yield self._ask("drop_turns", queue=queue)
+        yield self._ask("end_turns", queue=queue)
+        yield self._ask("forget_turns", queue=queue)
         if fair is not None:
             yield self._ask("deal_turns", queue=queue, fair=fair)
+            yield self._ask("begin_turns", queue=queue)
         return True

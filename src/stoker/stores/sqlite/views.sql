@@ -3,7 +3,7 @@
 -- name: census_queues
 SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $queued GROUP BY queue
 UNION ALL
-SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $parked GROUP BY queue
+SELECT queue, 'queued', count(*), min(run_at) FROM stoker_jobs WHERE state = $parked AND limit_key IS NOT NULL GROUP BY queue
 UNION ALL
 SELECT queue, 'scheduled', count(*), NULL FROM stoker_jobs WHERE state = $scheduled GROUP BY queue
 UNION ALL

@@ -40,7 +40,6 @@ CREATE TABLE stoker_jobs (
     parent_failed INTEGER NOT NULL DEFAULT 0,
     limit_key TEXT,
     share TEXT,
-    lane TEXT,
     cancelling TEXT,
     progress REAL,
     message TEXT,
@@ -81,15 +80,20 @@ CREATE INDEX stoker_jobs_limited ON stoker_jobs (limit_key, state, queue, priori
     WHERE limit_key IS NOT NULL
     AND (state = $waiting OR state = $scheduled OR state = $queued OR state = $processing OR state = $parked);
 
-CREATE INDEX stoker_jobs_admitted ON stoker_jobs (queue, priority DESC, turn, run_at, ref)
-    WHERE limit_key IS NOT NULL AND state = $queued;
+CREATE INDEX stoker_jobs_lines ON stoker_jobs (state, queue, priority DESC, turn, run_at, ref)
+    WHERE limit_key IS NOT NULL AND (state = $queued OR state = $parked);
 
-CREATE INDEX stoker_jobs_parked ON stoker_jobs (queue, run_at) WHERE state = $parked;
+-- The turns of the jobs that are queued in fair queues. A lane is between whom turns are taken: an owner, or a share.
+CREATE TABLE stoker_turns (
+    job INTEGER NOT NULL PRIMARY KEY,
+    queue TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    turn INTEGER NOT NULL
+);
 
--- `lane`: between whom turns are taken in a queue that is fair; only queued jobs of such queues have one.
-CREATE INDEX stoker_jobs_lane ON stoker_jobs (queue, lane, turn) WHERE lane IS NOT NULL;
+CREATE INDEX stoker_turns_last ON stoker_turns (queue, lane, turn);
 
-CREATE INDEX stoker_jobs_turn ON stoker_jobs (queue, turn) WHERE lane IS NOT NULL;
+CREATE INDEX stoker_turns_first ON stoker_turns (queue, turn);
 
 -- Who waits for whom. A parent is named by its id, because it may be put back after its child; an edge is there only
 -- while the child waits for it.
