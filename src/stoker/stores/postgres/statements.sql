@@ -186,7 +186,7 @@ WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s RETURNING true
 
 -- name: read_schedules
 SELECT at,
-    (SELECT greatest(0, min(next_at) - at) FROM "$schema".schedules WHERE next_at IS NOT NULL),
+    (SELECT greatest(0, next_at - at) FROM "$schema".schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1),
     (
         SELECT json_agg(json_build_array(name, document, next_at, version) ORDER BY name) FROM "$schema".schedules
         WHERE %(names)s::text[] IS NULL OR name = ANY (%(names)s::text[])
@@ -195,7 +195,7 @@ FROM "$schema".present(%(now)s::bigint) AS at
 
 -- name: due_schedules
 SELECT at,
-    (SELECT greatest(0, min(next_at) - at) FROM "$schema".schedules WHERE next_at IS NOT NULL),
+    (SELECT greatest(0, next_at - at) FROM "$schema".schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1),
     (
         SELECT json_agg(json_build_array(name, document, next_at, version) ORDER BY next_at, name) FROM (
             SELECT * FROM "$schema".schedules WHERE next_at <= at ORDER BY next_at, name LIMIT %(limit)s

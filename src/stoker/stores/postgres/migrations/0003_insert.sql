@@ -185,7 +185,7 @@ BEGIN
         RETURN QUERY
             SELECT ordinality, coalesce((SELECT id FROM jobs WHERE jobs.id = job ->> 'id'), '')
             FROM json_array_elements(given) WITH ORDINALITY AS asked (job, ordinality)
-            WHERE job ->> 'extends' <> ALL (going);
+            WHERE job ->> 'extends' IS NOT NULL AND job ->> 'extends' <> ALL (going);
         SELECT json_agg(job ORDER BY ordinality), array_agg(ordinality ORDER BY ordinality) INTO others, kept
         FROM json_array_elements(given) WITH ORDINALITY AS asked (job, ordinality)
         WHERE job ->> 'extends' IS NULL OR job ->> 'extends' = ANY (going);
