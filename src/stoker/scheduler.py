@@ -90,6 +90,8 @@ class Scheduler:
     def _run(self) -> None:
         driver: Driver | None = None
         try:
+            if not self._engine.connection.store.traits.shared:
+                self._engine.open()  # in a forked child, this is a memory of its own
             driver = self._engine.connection.driver.sibling()
             while not self._stopped and self._wanted():
                 pause = self._look_safely(self._engine.connection.store, driver)
@@ -209,7 +211,8 @@ class Scheduler:
 
     def _take_up(self, store: Store, driver: Driver) -> None:
         """Write what is declared where it differs; at first, also retire what is declared no more."""
-        self._engine.open()
+        if driver.run(store.pending()):  # by this driver, so that a scheduler alone has one connection
+            driver.run(store.migrate())
         version = self._declared.version
         for _ in range(100):  # those who write at the same time have less to write every time
             found = driver.run(store.schedules.read())
