@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from stoker.job import Claim
-from stoker.plan import Steps
+from stoker.plan import Statement, Steps
 from stoker.store import Routing, Want
 from stoker.stores.record import to_json
-from stoker.stores.sqlite.limits import Limits, bucket_of, room_of
+from stoker.stores.sqlite.limits import MOST, Limits, bucket_of, room_of
 from stoker.stores.sqlite.texts import Texts
 
 _claims = msgspec.json.Decoder(list[Claim])
@@ -117,20 +117,20 @@ class Claiming:
             room = 0 if line.paused else min(room, (yield from self._room_in(line, now)))
         if room <= 0:
             return []
-        taken: Mapping[str, int] = {}
         if glance.has_limits:
-            claims, taken = yield from self._pick_limited(queue, routing, room, now)
+            claims = yield from self._take_limited(glance, queue, routing, room, now)
         else:
             pick = "pick" if routing.tags is None else "pick_tagged"
             reply = yield self._ask(pick, queue=queue, room=room, **self._route(routing))
             claims = _claims.decode(reply.rows[0][0])
-        if claims:
-            yield self._ask("take", worker=glance.holder, now=now, refs=to_json([claim.ref for claim in claims]))
-            if line is not None:
-                yield from self._charge(line, len(claims), now)
-            if taken:
-                yield from self._limits.readmit(taken, now, taken)
+            if claims:
+                yield self._take(glance, claims, now)
+        if claims and line is not None:
+            yield from self._charge(line, len(claims), now)
         return claims
+
+    def _take(self, glance: Glance, claims: Sequence[Claim], now: int) -> Statement:
+        return self._ask("take", worker=glance.holder, now=now, refs=to_json([claim.ref for claim in claims]))
 
     def _route(self, routing: Routing) -> dict[str, Any]:
         """A routing as parameters; kept, because a worker's routing never changes."""
@@ -144,10 +144,23 @@ class Claiming:
 
     # --- limits of jobs ---------------------------------------------------------------------------------------------
 
-    def _pick_limited(
-        self, queue: str, routing: Routing, room: int, now: int
-    ) -> Steps[tuple[list[Claim], Counter[str]]]:
-        """The first jobs that may be taken, and how many there are of each limit.
+    def _take_limited(self, glance: Glance, queue: str, routing: Routing, room: int, now: int) -> Steps[list[Claim]]:
+        """Take jobs where there are limits, no more at once than these let in at once."""
+        claims: list[Claim] = []
+        while len(claims) < room:
+            most = min(MOST, room - len(claims))
+            found = yield from self._pick_limited(queue, routing, most, now)
+            if found:
+                yield self._take(glance, [claim for _, claim in found], now)
+            taken = Counter(place[0] for place, _ in found if place[0] is not None)
+            yield from self._limits.readmit(taken, now, taken)
+            claims += [claim for _, claim in found]
+            if len(found) < most:
+                break
+        return claims
+
+    def _pick_limited(self, queue: str, routing: Routing, room: int, now: int) -> Steps[list[tuple[_Place, Claim]]]:
+        """The first jobs that may be taken.
 
         Where those that a limit lets through cannot be taken by this worker, later ones of that limit can: they are
         looked up among the parked.
@@ -166,8 +179,7 @@ class Claiming:
                 reply = yield self._ask("pick_parked", key=key, queue=queue, room=left[key], **route)
                 found += _zipped(reply.rows[0])
             found = _within(sorted(found, key=lambda entry: entry[0][1:]), left)[:room]
-        taken = Counter(place[0] for place, _ in found if place[0] is not None)
-        return [claim for _, claim in found], taken
+        return found
 
     # --- limits of queues -------------------------------------------------------------------------------------------
 

@@ -23,6 +23,10 @@ from stoker.stores.sqlite.texts import Texts
 UNLIMITED: Final = 1 << 62
 """More room than there are jobs."""
 
+MOST: Final = 256
+"""How many jobs of one limit and queue stand where claims look, even if there is room for more: so that a limit that is
+raised over a million parked jobs does not move all of them. No more jobs are picked before it is readmitted."""
+
 
 class _Standing(msgspec.Struct, array_like=True):
     """What stands of one limit."""
@@ -39,8 +43,9 @@ class _Standing(msgspec.Struct, array_like=True):
     parked: int
 
     def room(self, now: int) -> int:
-        """How many more of its jobs may be claimed."""
-        return room_of(self.concurrency, self.processing, bucket_of(self.rate, self.period), self.full_at, now)
+        """How many more of its jobs may be claimed before it is readmitted."""
+        bucket = bucket_of(self.rate, self.period)
+        return min(MOST, room_of(self.concurrency, self.processing, bucket, self.full_at, now))
 
 
 _standings = msgspec.json.Decoder(list[_Standing])
@@ -109,7 +114,7 @@ class Limits:
             yield self._ask("admit", keys=to_json(alike), room=room)
 
     def rooms(self, keys: Collection[str], now: int) -> Steps[dict[str, int]]:
-        """How many jobs of each limit may be claimed now."""
+        """How many jobs of each limit may be claimed before it is readmitted."""
         reply = yield self._ask("rooms", keys=to_json(sorted(keys)))
         return {standing.key: standing.room(now) for standing in _standings.decode(reply.rows[0][0])}
 

@@ -48,8 +48,7 @@ SELECT json_group_array(json_array(
     most.key, concurrency, rate, period, full_at, next_at, is_empty,
     CASE WHEN concurrency IS NULL THEN 0
         ELSE (SELECT count(*) FROM stoker_jobs WHERE limit_key = most.key AND state = $processing) END,
-    CASE WHEN concurrency IS NULL AND rate IS NULL THEN 0
-        ELSE (SELECT count(*) FROM stoker_jobs WHERE limit_key = most.key AND state = $queued) END,
+    (SELECT count(*) FROM stoker_jobs WHERE limit_key = most.key AND state = $queued),
     EXISTS (SELECT 1 FROM stoker_jobs WHERE limit_key = most.key AND state = $parked)
 )) FROM json_each(:keys) AS one CROSS JOIN stoker_limits AS most WHERE most.key = one.value
 
