@@ -38,6 +38,7 @@ class _Standing(msgspec.Struct, array_like=True):
     full_at: int
     next_at: int | None
     is_empty: int
+    stood_at: int | None
     processing: int
     queued: int
     parked: int
@@ -128,18 +129,20 @@ class Limits:
 def _charge(standing: _Standing, now: int, taken: int) -> Iterable[tuple[Any, ...]]:
     """What is to be written of a limit's bucket, if anything. Afterwards the standing is as it will stand."""
     bucket = bucket_of(standing.rate, standing.period)
-    before = (standing.full_at, standing.next_at, standing.is_empty)
-    standing.next_at, standing.is_empty = None, 0
+    before = (standing.full_at, standing.next_at, standing.is_empty, standing.stood_at)
+    standing.next_at, standing.is_empty, standing.stood_at = None, 0, None
     if bucket is not None:
         if taken:
             standing.full_at = bucket.take(standing.full_at, now, taken)
         tokens = bucket.tokens(standing.full_at, now)
+        standing.stood_at = now if standing.parked or standing.queued else None
         if tokens < bucket.rate and (standing.parked or standing.queued > standing.room(now)):
             standing.next_at = standing.full_at - (bucket.rate - tokens - 1) * bucket.each
             standing.is_empty = int(tokens == 0)
-    if (standing.full_at, standing.next_at, standing.is_empty) != before:
+    after = (standing.full_at, standing.next_at, standing.is_empty, standing.stood_at)
+    if after != before:
         empty_at = standing.full_at - (bucket.whole if bucket is not None else 0)
-        yield standing.full_at, empty_at, standing.next_at, standing.is_empty, standing.key
+        yield standing.full_at, empty_at, *after[1:], standing.key
 
 
 def room_of(concurrency: int | None, processing: int, bucket: Bucket | None, full_at: int, now: int) -> int:

@@ -26,7 +26,7 @@ SELECT json_group_array(limit_key) FROM (
 
 -- name: stirred
 -- The limits to look at before a claim: of jobs that were settled or are due, those for which a token came in, and those
--- whose buckets are emptier than empty.
+-- whose buckets hold less than they did, or are emptier than empty, because the clock stepped back.
 SELECT json_group_array(limit_key), EXISTS (SELECT 1 FROM stoker_limits WHERE rate IS NOT NULL AND empty_at > :now) FROM (
     SELECT job.limit_key FROM json_each(:refs) AS one CROSS JOIN stoker_jobs AS job
     WHERE job.ref = one.value AND job.limit_key IS NOT NULL
@@ -34,6 +34,8 @@ SELECT json_group_array(limit_key), EXISTS (SELECT 1 FROM stoker_limits WHERE ra
     SELECT limit_key FROM stoker_jobs WHERE state = $scheduled AND run_at <= :now AND limit_key IS NOT NULL
     UNION
     SELECT key FROM stoker_limits WHERE next_at <= :now
+    UNION
+    SELECT key FROM stoker_limits WHERE stood_at > :now
     UNION
     SELECT key FROM stoker_limits WHERE rate IS NOT NULL AND empty_at > :now
 )
@@ -45,7 +47,7 @@ WHERE rate IS NOT NULL AND empty_at > :now
 -- name: rooms
 -- What stands of each limit, with as much of its jobs as matters.
 SELECT json_group_array(json_array(
-    most.key, concurrency, rate, period, full_at, next_at, is_empty,
+    most.key, concurrency, rate, period, full_at, next_at, is_empty, stood_at,
     CASE WHEN concurrency IS NULL THEN 0
         ELSE (SELECT count(*) FROM stoker_jobs WHERE limit_key = most.key AND state = $processing) END,
     (SELECT count(*) FROM stoker_jobs WHERE limit_key = most.key AND state = $queued),
@@ -53,7 +55,7 @@ SELECT json_group_array(json_array(
 )) FROM json_each(:keys) AS one CROSS JOIN stoker_limits AS most WHERE most.key = one.value
 
 -- name: charge
-UPDATE stoker_limits SET full_at = ?, empty_at = ?, next_at = ?, is_empty = ? WHERE key = ?
+UPDATE stoker_limits SET full_at = ?, empty_at = ?, next_at = ?, is_empty = ?, stood_at = ? WHERE key = ?
 
 -- name: admit
 -- Of each limit, the first :room jobs of each queue may be claimed; the others are parked. Looks at no more parked jobs

@@ -106,7 +106,8 @@ CREATE TABLE stoker_edges (
 CREATE INDEX stoker_edges_child ON stoker_edges (child);
 
 -- Limits by key. `full_at` is the bucket (see `stores/bucket.py`) and `empty_at` is as much earlier as it takes to fill
--- it. While jobs are parked, `next_at` is when the next token comes in; `is_empty`: there is none before.
+-- it. While jobs are parked, `next_at` is when the next token comes in; `is_empty`: there is none before. `stood_at`: when
+-- the tokens were last counted for jobs that are queued; a clock that stepped back makes them fewer.
 CREATE TABLE stoker_limits (
     key TEXT NOT NULL PRIMARY KEY,
     concurrency INTEGER,
@@ -116,12 +117,15 @@ CREATE TABLE stoker_limits (
     empty_at INTEGER NOT NULL DEFAULT 0,
     next_at INTEGER,
     is_empty INTEGER NOT NULL DEFAULT 0,
+    stood_at INTEGER,
     seen_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX stoker_limits_next ON stoker_limits (next_at) WHERE next_at IS NOT NULL;
 
 CREATE INDEX stoker_limits_token ON stoker_limits (next_at) WHERE is_empty;
+
+CREATE INDEX stoker_limits_stood ON stoker_limits (stood_at) WHERE stood_at IS NOT NULL;
 
 CREATE INDEX stoker_limits_emptiest ON stoker_limits (empty_at) WHERE rate IS NOT NULL;
 
