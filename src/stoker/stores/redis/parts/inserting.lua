@@ -8,9 +8,11 @@ local function extend(extended, id)
         flush() -- there may be some that this script made
     end
     for _, child in ipairs(children_of(extended)) do
-        link(id, child)
-        added[child] = added[child] or {}
-        table.insert(added[child], id)
+        if child ~= id then -- one may wait for what it extends
+            link(id, child)
+            added[child] = added[child] or {}
+            table.insert(added[child], id)
+        end
     end
 end
 
