@@ -17,6 +17,7 @@ from stoker.cli.app import app as cli
 from stoker.job import TRANSITIONS, Job, State
 from stoker.management import Jobs, Queues, Workers
 from stoker.options import _CLEAN
+from stoker.schedules import Schedules
 from stoker.settings import Settings
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -126,6 +127,8 @@ def named(page: str) -> set[str]:
         pytest.param(public(Jobs), id="Jobs"),
         pytest.param(public(Queues), id="Queues"),
         pytest.param(public(Workers), id="Workers"),
+        pytest.param(public(Schedules), id="Schedules"),
+        pytest.param(set(stoker.ScheduleRecord.__struct_fields__), id="ScheduleRecord"),
         pytest.param(set(_CLEAN), id="options"),
         pytest.param(set(Job.__struct_fields__), id="Job"),
     ],

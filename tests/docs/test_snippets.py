@@ -44,7 +44,8 @@ def test_every_block_says_what_it_is(page):
 LONGER = {
     "docs/explain/performance.md": 220,
     "docs/tutorial.md": 160,
-    "docs/guarantees.md": 180,
+    "docs/guarantees.md": 190,
+    "docs/reference/cli.md": 170,
     "CONTRIBUTING.md": 100,
 }
 
