@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from bench.flow import flow as flow_of
 from bench.measuring import Facts, Measure, jobs, rounds, run, seconds
 from bench.places import Place
 from bench.rival import Rival
@@ -83,3 +84,7 @@ class OnServer:
 
     def idle(self) -> dict[str, Facts]:
         return rounds({"stoker": partial(self.alone, "fleet", "idle", seconds(20))}, 1)
+
+    def flow(self) -> dict[str, Facts]:
+        """Workflows, limits and schedules."""
+        return flow_of(self.alone)

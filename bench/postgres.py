@@ -74,6 +74,7 @@ def opened() -> Iterator[Store]:
             common.latency,
             common.memory,
             common.idle,
+            common.flow,
             own.scale,
             own.open_transaction,
         )

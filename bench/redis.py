@@ -57,6 +57,9 @@ class OnRedis:
     def idle(self) -> dict[str, Facts]:
         return self._common.idle()
 
+    def flow(self) -> dict[str, Facts]:
+        return self._common.flow()
+
     def scale(self) -> dict[str, Facts]:
         """The same drain on an empty server and beside many queued, scheduled and finished jobs, all in its memory."""
         taken: dict[str, float] = {}
@@ -83,7 +86,7 @@ def opened() -> Iterator[Store]:
     try:
         own = OnRedis(places, logged)
         facts = {"redis": places.version, "durability": DURABILITY}
-        sections = (own.drain, own.enqueue, own.latency, own.memory, own.idle, own.scale)
+        sections = (own.drain, own.enqueue, own.latency, own.memory, own.idle, own.flow, own.scale)
         yield Store(
             "Redis",
             machine(facts, "redis", "hiredis", "taskiq", "taskiq-redis", "dramatiq", "celery", settings=SETTINGS),

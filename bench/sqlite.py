@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.background_sqlite import BACKGROUNDS, prepare
+from bench.flow import flow as flow_of
 from bench.measuring import Facts, Measure, jobs, rounds, run, seconds
 from bench.places import empty_file, file_place
 from bench.store import Store, machine
@@ -89,6 +90,11 @@ def idle() -> dict[str, Facts]:
     return rounds({"stoker, full": partial(alone, "stoker", "full", "idle", seconds(20))}, 1)
 
 
+def flow() -> dict[str, Facts]:
+    """Workflows, limits and schedules."""
+    return flow_of(lambda side, *words: alone(side, "full", *words))
+
+
 def scale() -> dict[str, Facts]:
     """The same drain in an empty file, with 1,000,000 jobs queued behind, and with 5,000,000 finished rows."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_TMP")) as folder:
@@ -103,5 +109,5 @@ def scale() -> dict[str, Facts]:
 @contextmanager
 def opened() -> Iterator[Store]:
     """The store, to be measured."""
-    sections = {section.__name__: section for section in (drain, enqueue, latency, memory, idle, scale)}
+    sections = {section.__name__: section for section in (drain, enqueue, latency, memory, idle, flow, scale)}
     yield Store("SQLite", machine({"sqlite": sqlite3.sqlite_version}, "huey", settings=SETTINGS), sections)
