@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,10 @@ import places
 from stoker import ConfigError, StoreBroken, StoreUnavailable
 from stoker.clock import IdSource
 from stoker.connect import connect
-from stoker.job import NewJob, Outcome, Verdict
+from stoker.drivers.borrowed import borrow
+from stoker.job import Guard, Limit, NewJob, Outcome, Verdict
 from stoker.plan import Plan, Statement, Steps
-from stoker.store import Filter, Routing, Want, Worker
+from stoker.store import Fair, Filter, QueueLimit, Routing, Want, Worker
 
 new_id = IdSource()
 
@@ -94,7 +96,7 @@ def test_a_missing_privilege_is_named(strict: PostgresServer) -> None:
     strict.sql("CREATE SCHEMA closed")
     store, driver = connect(f"postgresql://app:right@127.0.0.1:{strict.port}/postgres?schema=closed")
     try:
-        assert driver.run(store.pending()) == ["0001_jobs", "0002_functions"]
+        assert driver.run(store.pending()) == list(store.migrations())
         with pytest.raises(ConfigError, match="a privilege is missing: GRANT USAGE ON SCHEMA closed"):
             driver.run(store.migrate())
         assert any("GRANT USAGE" in (finding.advice or "") for finding in driver.examine())
@@ -174,7 +176,10 @@ def test_with_and_without_prepared_statements(url: str, options: str) -> None:
 
 
 def test_no_hot_verb_walks_all_jobs(url: str) -> None:
-    """Counted by the server itself: every verb of a worker leaves the table's sequential scans where they were."""
+    """Counted by the server itself: every verb of a worker leaves the table's sequential scans where they were.
+
+    Jobs that wait for each other, have limits, or are guarded or queued in turns, are no exception.
+    """
     store, driver = connect(url)
     driver.run(store.migrate())
     driver.close()  # then its counts arrive
@@ -183,13 +188,17 @@ def test_no_hot_verb_walks_all_jobs(url: str) -> None:
     driver.run(store.register(Worker(id="w", host="h", pid=1, version="1", concurrency=1), 3_600_000_000))
     routing = Routing(tasks=frozenset({"task"}))
     outcomes: list[Outcome] = []
+    driver.run(store.limit("turns", QueueLimit(concurrency=2, rate=9, period=1_000_000, fair=Fair.OWNER)))
     for turn in range(8):
         driver.run(store.insert([job(key=f"k{turn}"), job(key=f"k{turn}"), job(delay=10**9), job(queue="other")]))
+        limited = [job(limit=Limit("one", 1, 9, 1_000_000), queue="turns", owner=f"u{n % 2}") for n in range(3)]
+        child = job(parents=tuple(parent.id for parent in limited))
+        driver.run(store.insert([*limited, child, job(guard=Guard("g", 1_000, last=bool(turn % 2)), workflow="w")]))
         verdicts = (Verdict.COMPLETED, Verdict.RETRY, Verdict.CANCELLED)
-        answer = driver.run(store.exchange("w", outcomes, [Want(None, 3)], routing, 3, turn, None if turn % 2 else ()))
+        answer = driver.run(store.exchange("w", outcomes, [Want(None, 5)], routing, 5, turn, None if turn % 2 else ()))
         outcomes = [
             Outcome(c.ref, c.fence, verdict, result="1" if verdict is Verdict.COMPLETED else None)
-            for c, verdict in zip(answer.claims, verdicts, strict=False)
+            for c, verdict in zip(answer.claims, itertools.cycle(verdicts), strict=False)
         ]
         driver.run(store.heartbeat("w", (), 3_600_000_000))
         driver.run(store.hear("w"))
@@ -208,3 +217,27 @@ def scans(url: str) -> str:
     return places.postgres().sql(
         f"SELECT seq_scan FROM pg_stat_all_tables WHERE schemaname = '{schema}' AND relname = 'jobs'"
     )
+
+
+def test_a_callers_long_transaction_holds_nobody_up(url: str) -> None:
+    """Jobs with limits and parents that somebody inserts and does not commit: workers go on with others of their kind.
+    Once it is committed, a child whose parent ended meanwhile is queued, and the limit lets the next one in."""
+    store, driver = connect(f"{url}&timeout=5")
+    driver.run(store.migrate())
+    driver.run(store.register(Worker(id="w", host="h", pid=1, version="1", concurrency=9), 3_600_000_000))
+    routing = Routing(tasks=frozenset({"task"}))
+    one = Limit("one", concurrency=1)
+    first, second = job(limit=one), job(limit=one)
+    driver.run(store.insert([first, second]))
+    (claim,) = driver.run(store.exchange("w", (), [Want(None, 9)], routing, 9)).claims
+    with psycopg.connect(places.postgres().url) as connection:
+        third, child = job(limit=one), job(parents=(first.id,))
+        borrow(connection).run(store.insert([third, child]))
+        done = Outcome(claim.ref, claim.fence, Verdict.COMPLETED, result="1")
+        (claim,) = driver.run(store.exchange("w", [done], [Want(None, 9)], routing, 9)).claims
+        assert claim.id == second.id
+        connection.commit()
+    done = Outcome(claim.ref, claim.fence, Verdict.COMPLETED, result="1")
+    claims = driver.run(store.exchange("w", [done], [Want(None, 9)], routing, 9)).claims
+    assert [claim.id for claim in claims] == [third.id, child.id]
+    driver.close()

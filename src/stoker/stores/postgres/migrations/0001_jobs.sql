@@ -86,21 +86,13 @@ CREATE UNIQUE INDEX jobs_key ON "$schema".jobs (left(key, 255), hashtextextended
 CREATE INDEX jobs_ready ON "$schema".jobs (left(queue, 255), (- priority), turn, run_at, ref)
     WHERE state = $queued AND NOT parked;
 
--- The indexes up to `jobs_parties` hold no job that has no limit and stands in a queue without turns.
--- The queued jobs of a limit's key, by queue and task, each in the order in which they are claimed.
+-- The next three hold no job that has no limit and stands in a queue without turns.
+-- Jobs of a limit's key: those that are processing, and those that are queued, by queue and task in the order of claims.
 CREATE INDEX jobs_limited ON "$schema".jobs (
-    hashtextextended(limit_key, 0), hashtextextended(queue || '/' || task, 0), (- priority), turn, run_at, ref
-) WHERE limit_key IS NOT NULL AND state = $queued;
+    hashtextextended(limit_key, 0), (state + 0), hashtextextended(queue || '/' || task, 0), (- priority), turn, run_at, ref
+) WHERE limit_key IS NOT NULL AND state IN ($queued, $processing);
 
-CREATE INDEX jobs_admitted ON "$schema".jobs (left(queue, 255))
-    WHERE limit_key IS NOT NULL AND state = $queued AND NOT parked;
-
-CREATE INDEX jobs_parked ON "$schema".jobs (left(queue, 255)) WHERE state = $queued AND parked;
-
-CREATE INDEX jobs_counted ON "$schema".jobs (hashtextextended(limit_key, 0))
-    WHERE limit_key IS NOT NULL AND state = $processing;
-
-CREATE INDEX jobs_turns ON "$schema".jobs (left(queue, 255), turn) WHERE state = $queued AND turn > 0;
+CREATE INDEX jobs_aside ON "$schema".jobs (left(queue, 255), turn) WHERE state = $queued AND (parked OR turn > 0);
 
 CREATE INDEX jobs_parties ON "$schema".jobs (left(queue, 255), party, turn) WHERE state = $queued AND turn > 0;
 
@@ -120,10 +112,8 @@ CREATE INDEX jobs_unhappy ON "$schema".jobs (state, id) WHERE state IN ($failed,
 
 CREATE INDEX jobs_owner ON "$schema".jobs (left(owner, 255), id) WHERE owner IS NOT NULL;
 
-CREATE INDEX jobs_workflow ON "$schema".jobs (left(workflow, 255), id) WHERE workflow IS NOT NULL;
-
-CREATE INDEX jobs_under_way ON "$schema".jobs (hashtextextended(workflow, 0))
-    WHERE workflow IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing);
+-- With the state, so that a workflow's unfinished jobs, if there are any, stand in front.
+CREATE INDEX jobs_workflow ON "$schema".jobs (left(workflow, 255), state, id) WHERE workflow IS NOT NULL;
 
 -- Workers that are gone stay for a while: jobs say who ran them by the number.
 CREATE TABLE "$schema".workers (

@@ -7,7 +7,7 @@
 CREATE FUNCTION "$schema".being_extended(ids text[]) RETURNS text[] LANGUAGE plpgsql AS $body$
 BEGIN
     PERFORM FROM edges WHERE parent = ANY (ids) ORDER BY parent, child FOR KEY SHARE;
-    RETURN ARRAY(SELECT id FROM jobs WHERE id = ANY (ids) AND state = $processing);
+    RETURN ARRAY(SELECT id FROM jobs WHERE id = ANY (ids) AND state + 0 = $processing);
 END
 $body$;
 
@@ -20,10 +20,10 @@ BEGIN
         ))
     )) ORDER BY ref FOR NO KEY UPDATE;
     WITH linked AS MATERIALIZED (
-        SELECT e.policy, e.child, fresh.id AS parent, asked.ordinality
+        SELECT e.policy, e.child, asked.job ->> 'id' AS parent, asked.ordinality
         FROM json_array_elements(given) WITH ORDINALITY AS asked (job, ordinality)
-        JOIN unnest(made) AS fresh (id) ON fresh.id = asked.job ->> 'id'
         CROSS JOIN LATERAL (SELECT policy, child FROM edges WHERE edges.parent = asked.job ->> 'extends' OFFSET 0) AS e
+        WHERE (asked.job ->> 'id' IN (SELECT unnest(made))) IS TRUE
     ), put AS (
         INSERT INTO edges (policy, parent, child) SELECT policy, parent, child FROM linked ON CONFLICT DO NOTHING
     )
@@ -43,20 +43,18 @@ CREATE FUNCTION "$schema".link_new(
 BEGIN
     WITH asked AS MATERIALIZED (
         SELECT job ->> 'id' AS child, job -> 'parents' AS parents, policy_code(job ->> 'on_parent_failure') AS policy
-        FROM json_array_elements(given) AS job JOIN unnest(made) AS fresh (id) ON fresh.id = job ->> 'id'
-        WHERE (job -> 'parents')::text <> '[]'
+        FROM json_array_elements(given) AS job
+        WHERE (job -> 'parents')::text <> '[]' AND (job ->> 'id' IN (SELECT unnest(made))) IS TRUE
     ), pairs AS MATERIALIZED (
-        SELECT DISTINCT child, policy, parent
-        FROM asked CROSS JOIN LATERAL json_array_elements_text(parents) AS p (parent) WHERE parent <> child
-    ), known AS MATERIALIZED (
-        SELECT job.id, job.state, fresh.id IS NULL AS before
-        FROM (SELECT DISTINCT parent FROM pairs) AS p
+        SELECT asked.child, asked.policy, job.id AS parent, job.state
+        FROM asked CROSS JOIN LATERAL json_array_elements_text(asked.parents) AS p (parent)
         CROSS JOIN LATERAL (SELECT id, state FROM jobs WHERE jobs.id = p.parent LIMIT 1) AS job
-        LEFT JOIN unnest(made) AS fresh (id) ON fresh.id = job.id
+        WHERE p.parent <> asked.child
     ), linked AS (
-        INSERT INTO edges (policy, parent, child)
-        SELECT policy, parent, child FROM pairs JOIN known ON known.id = pairs.parent
-        ON CONFLICT DO NOTHING
+        INSERT INTO edges (policy, parent, child) SELECT policy, parent, child FROM pairs ON CONFLICT DO NOTHING
+    ), known AS MATERIALIZED (
+        SELECT id, state, (id IN (SELECT unnest(made))) IS NOT TRUE AS before
+        FROM (SELECT DISTINCT parent AS id, state FROM pairs) AS p
     )
     SELECT
         coalesce(array_agg(id) FILTER (WHERE state = $completed), '{}'),
@@ -127,7 +125,7 @@ BEGIN
     UPDATE jobs SET
         state = $cancelled, error = 'a job that this one waited for did not complete',
         finished_at = at, expires_at = at + keep_for, updated_at = at
-    WHERE id = ANY (doomed) AND state = $waiting;
+    WHERE id = ANY (doomed) AND state + 0 = $waiting;
     DELETE FROM edges WHERE child = ANY (doomed);
     RETURN doomed;
 END
@@ -170,7 +168,7 @@ BEGIN
             finished_at = CASE WHEN on_parent_failure = 'only' AND NOT parent_failed THEN at END,
             expires_at = CASE WHEN on_parent_failure = 'only' AND NOT parent_failed THEN at + keep_for END,
             turn = 0, party = NULL, parked = limit_key IS NOT NULL, updated_at = at
-        WHERE id = ANY (children) AND state = $waiting AND NOT EXISTS (SELECT FROM edges WHERE child = jobs.id)
+        WHERE id = ANY (children) AND state + 0 = $waiting AND NOT EXISTS (SELECT FROM edges WHERE child = jobs.id)
         RETURNING id, ref, state, limit_key
     )
     SELECT
@@ -216,7 +214,7 @@ BEGIN
     FROM unnest(ids) AS one (id) LEFT JOIN told ON told.child = one.id
     WHERE jobs.id = one.id AND jobs.parents IS NOT NULL;
     UPDATE jobs SET awaited = true
-    WHERE id = ANY (older) AND NOT awaited AND state IN ($waiting, $scheduled, $queued, $processing);
+    WHERE id = ANY (older) AND NOT awaited AND state + 0 IN ($waiting, $scheduled, $queued, $processing);
 END
 $body$;
 
@@ -240,7 +238,7 @@ BEGIN
         SELECT DISTINCT policy_code(job.on_parent_failure), p.parent, job.id
         FROM json_array_elements(waits) AS pair
         CROSS JOIN LATERAL (
-            SELECT id, on_parent_failure FROM jobs WHERE id = pair ->> 0 AND state = $waiting LIMIT 1
+            SELECT id, on_parent_failure FROM jobs WHERE id = pair ->> 0 AND state + 0 = $waiting LIMIT 1
         ) AS job
         CROSS JOIN LATERAL json_array_elements_text((pair ->> 1)::json) AS p (parent)
         WHERE job.id = ANY (made)
@@ -254,7 +252,7 @@ BEGIN
         coalesce(array_agg(id) FILTER (WHERE state = $completed), '{}') AS well,
         coalesce(array_agg(id) FILTER (WHERE state IN ($failed, $cancelled)), '{}') AS badly
     INTO ended FROM jobs WHERE id = ANY (made || older) AND awaited;
-    PERFORM give_turns(ARRAY(SELECT id FROM jobs WHERE id = ANY (made) AND state = $queued ORDER BY ref));
+    PERFORM give_turns(ARRAY(SELECT id FROM jobs WHERE id = ANY (made) AND state + 0 = $queued ORDER BY ref));
     SELECT * INTO done FROM conclude(ended.well, ended.badly, '{}', '{}', at);
     PERFORM give_turns(done.arrived);
     keys := ARRAY(SELECT DISTINCT limit_key FROM jobs WHERE id = ANY (made) AND limit_key IS NOT NULL);

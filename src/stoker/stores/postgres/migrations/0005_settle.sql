@@ -154,14 +154,11 @@ $body$;
 CREATE FUNCTION "$schema".promote(at bigint, OUT due bigint, OUT keys text[], OUT arrived text[]) LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp AS $body$
 BEGIN
+    SELECT r.keys, r.arrived INTO keys, arrived FROM make_ready(ARRAY(
+        SELECT ctid FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), at) AS r;
     SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
-    IF due <= at THEN
-        SELECT r.keys, r.arrived INTO keys, arrived FROM make_ready(ARRAY(
-            SELECT ctid FROM jobs WHERE state = $scheduled AND run_at <= at ORDER BY run_at LIMIT 20000
-            FOR NO KEY UPDATE SKIP LOCKED
-        ), at) AS r;
-        SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
-    END IF;
 END
 $body$;
 

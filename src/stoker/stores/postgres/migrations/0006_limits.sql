@@ -73,7 +73,7 @@ CREATE FUNCTION "$schema".counted(wanted text, most bigint) RETURNS bigint LANGU
 BEGIN
     RETURN (SELECT count(*) FROM (
         SELECT FROM jobs
-        WHERE limit_key IS NOT NULL AND state = $processing
+        WHERE limit_key IS NOT NULL AND state IN ($queued, $processing) AND state + 0 = $processing
         AND hashtextextended(limit_key, 0) = hashtextextended(wanted, 0) AND limit_key = wanted
         LIMIT most
     ) AS running);
@@ -112,13 +112,14 @@ BEGIN
         had := tokens(told.whole, told.each, told.full_at, at);
         room := CASE WHEN told.concurrency IS NULL THEN 256 ELSE told.concurrency - counted(one, told.concurrency) END;
         room := least(room, 256);
+        CONTINUE WHEN room <= 0 AND told.whole IS NULL AND told.token_at IS NULL;
         lot := first_lot(one, NULL);
         waits := lot IS NOT NULL;
         WHILE lot IS NOT NULL AND least(room, had) > 0 LOOP
             places := places || ARRAY(
                 SELECT place FROM (
                     SELECT ctid AS place, parked FROM jobs
-                    WHERE limit_key IS NOT NULL AND state = $queued
+                    WHERE limit_key IS NOT NULL AND state IN ($queued, $processing) AND state + 0 = $queued
                     AND hashtextextended(limit_key, 0) = hashtextextended(one, 0)
                     AND hashtextextended(queue || '/' || task, 0) = lot AND limit_key = one
                     ORDER BY - priority, turn, run_at, ref LIMIT least(room, had)
@@ -154,7 +155,7 @@ CREATE FUNCTION "$schema".first_lot(wanted text, beyond bigint) RETURNS bigint L
 BEGIN
     RETURN (
         SELECT hashtextextended(queue || '/' || task, 0) FROM jobs
-        WHERE limit_key IS NOT NULL AND state = $queued
+        WHERE limit_key IS NOT NULL AND state IN ($queued, $processing) AND state + 0 = $queued
         AND hashtextextended(limit_key, 0) = hashtextextended(wanted, 0)
         AND hashtextextended(queue || '/' || task, 0) > coalesce(beyond, -9223372036854775808) AND limit_key = wanted
         ORDER BY hashtextextended(queue || '/' || task, 0) LIMIT 1
@@ -202,7 +203,7 @@ END
 $body$;
 
 -- For a worker that takes only some tags: where jobs that it does not take are in front of a limit's line, let those
--- behind into the claim that it does. It looks at the first thousand.
+-- behind into the claim that it does. It looks at the first thousand of the queue, and of each such line.
 CREATE FUNCTION "$schema".let_by(wanted text, tasks text[], tags_wanted text[], untagged boolean, at bigint)
 RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
@@ -210,15 +211,17 @@ DECLARE
     places tid[] := '{}';
 BEGIN
     FOR line IN
-        SELECT DISTINCT limit_key AS key, task FROM jobs
-        WHERE limit_key IS NOT NULL AND state = $queued AND NOT parked
-        AND left(queue, 255) = left(wanted, 255) AND queue = wanted AND task = ANY (tasks)
-        AND NOT takes(tags, tags_wanted, untagged)
+        SELECT DISTINCT key, task FROM (
+            SELECT limit_key AS key, task, tags FROM jobs
+            WHERE left(queue, 255) = left(wanted, 255) AND state = $queued AND NOT parked
+            AND queue = wanted AND task = ANY (tasks)
+            ORDER BY - priority, turn, run_at, ref LIMIT 1000
+        ) AS first WHERE key IS NOT NULL AND NOT takes(tags, tags_wanted, untagged)
     LOOP
         places := places || ARRAY(
             SELECT place FROM (
                 SELECT ctid AS place, tags, - priority AS rank, turn, run_at, ref FROM jobs
-                WHERE limit_key IS NOT NULL AND state = $queued
+                WHERE limit_key IS NOT NULL AND state IN ($queued, $processing) AND state + 0 = $queued
                 AND hashtextextended(limit_key, 0) = hashtextextended(line.key, 0)
                 AND hashtextextended(queue || '/' || task, 0) = hashtextextended(wanted || '/' || line.task, 0)
                 AND limit_key = line.key AND parked
@@ -267,11 +270,21 @@ BEGIN
     IF coalesce(cardinality(ids), 0) = 0 OR NOT EXISTS (SELECT FROM queues WHERE fair IS NOT NULL) THEN
         RETURN;
     END IF;
+    PERFORM set_turns(ids);
+END
+$body$;
+
+CREATE FUNCTION "$schema".set_turns(ids text[]) RETURNS void LANGUAGE plpgsql
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+AS $body$
+BEGIN
     WITH came AS MATERIALIZED (
         SELECT job.id, job.queue, one.n, party_of(q.fair, job.owner, job.share) AS party
         FROM unnest(ids) WITH ORDINALITY AS one (id, n)
         CROSS JOIN LATERAL (
-            SELECT id, queue, owner, share FROM jobs WHERE jobs.id = one.id AND state = $queued LIMIT 1
+            SELECT id, queue, owner, share FROM jobs WHERE jobs.id = one.id AND state + 0 = $queued LIMIT 1
         ) AS job
         CROSS JOIN LATERAL (
             SELECT fair FROM queues WHERE left(name, 255) = left(job.queue, 255) AND name = job.queue AND fair IS NOT NULL
@@ -314,6 +327,8 @@ CREATE FUNCTION "$schema".limit_queue(
     wanted text, most bigint, per bigint, span bigint, among text, instant bigint
 ) RETURNS void LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off
 AS $body$
 DECLARE
     at CONSTANT bigint := present(instant);
@@ -327,21 +342,23 @@ BEGIN
         each = greatest(1, span / per), whole = per * greatest(1, span / per)
     WHERE left(name, 255) = left(wanted, 255) AND name = wanted;
     IF among IS DISTINCT FROM before THEN
-        UPDATE jobs SET party = given.party, turn = given.turn
-        FROM (
-            SELECT ref, id, CASE WHEN among IS NOT NULL THEN party END AS party,
-                CASE WHEN among IS NULL THEN 0
-                ELSE row_number() OVER (PARTITION BY party ORDER BY - priority, run_at, ref) END AS turn
-            FROM (
-                SELECT ref, id, priority, run_at, party_of(among, owner, share) AS party FROM jobs
-                WHERE left(queue, 255) = left(wanted, 255) AND queue = wanted AND state = $queued
-            ) AS queued
-        ) AS given
-        WHERE jobs.id = given.id AND jobs.state = $queued;
-        keys := ARRAY(
-            SELECT DISTINCT limit_key FROM jobs
-            WHERE left(queue, 255) = left(wanted, 255) AND queue = wanted AND state = $queued AND limit_key IS NOT NULL
-        );
+        WITH queued AS MATERIALIZED (
+            SELECT id, ref, priority, run_at, party_of(among, owner, share) AS party FROM jobs
+            WHERE left(queue, 255) = left(wanted, 255) AND state = $queued AND NOT parked AND queue = wanted
+            UNION ALL
+            SELECT id, ref, priority, run_at, party_of(among, owner, share) FROM jobs
+            WHERE left(queue, 255) = left(wanted, 255) AND state = $queued AND (parked OR turn > 0) AND queue = wanted
+            AND parked
+        ), given AS MATERIALIZED (
+            SELECT id, party, row_number() OVER (PARTITION BY party ORDER BY - priority, run_at, ref) AS turn FROM queued
+        ), changed AS (
+            UPDATE jobs SET
+                party = CASE WHEN among IS NOT NULL THEN given.party END,
+                turn = CASE WHEN among IS NOT NULL THEN given.turn ELSE 0 END
+            FROM given WHERE jobs.id = given.id AND jobs.state + 0 = $queued
+            RETURNING limit_key
+        )
+        SELECT array_agg(DISTINCT limit_key) FILTER (WHERE limit_key IS NOT NULL) INTO keys FROM changed;
         PERFORM readmit(keys, at);
     END IF;
     PERFORM wake(at);

@@ -132,9 +132,12 @@ BEGIN
     reached := '{}';
     missed := false;
     IF array_position(want_queues, NULL) IS NOT NULL THEN
-        ready := ARRAY(SELECT ready_name FROM ready_queues(floors, limited) AS ready_name WHERE ready_name <> ALL (closed));
+        ready := ARRAY(
+            SELECT ready_name FROM ready_queues(floors, limited) AS ready_name
+            WHERE closed IS NULL OR ready_name <> ALL (closed)
+        );
     END IF;
-    IF cardinality(narrow) > 0 THEN
+    IF narrow IS NOT NULL THEN
         PERFORM FROM queues WHERE queues.name = ANY (narrow) AND queues.name = ANY (ready || want_queues)
         ORDER BY queues.name FOR NO KEY UPDATE;
     END IF;
@@ -153,7 +156,7 @@ BEGIN
             FOR place IN 1 .. cardinality(names) LOOP
                 EXIT WHEN room <= 0;
                 share := CASE WHEN round = 1 THEN ceil(room::float8 / (cardinality(names) - place + 1)) ELSE room END;
-                IF names[place] = ANY (narrow) THEN
+                IF narrow IS NOT NULL AND names[place] = ANY (narrow) THEN
                     share := least(share, room_in(names[place], at));
                     CONTINUE WHEN share <= 0;
                 END IF;
@@ -167,7 +170,7 @@ BEGIN
                 END IF;
                 walked := walked + part.walked;
                 IF part.number > 0 THEN
-                    IF names[place] = ANY (narrow) THEN
+                    IF narrow IS NOT NULL AND names[place] = ANY (narrow) THEN
                         UPDATE queues SET full_at = greatest(full_at, at) + part.number * each
                         WHERE left(queues.name, 255) = left(names[place], 255) AND queues.name = names[place]
                         AND whole IS NOT NULL;
@@ -207,9 +210,12 @@ DECLARE
     badly text[] := '{}';
     keys text[] := '{}';
     arrived text[] := '{}';
-    told record;
     ends record;
     due bigint;
+    limited boolean;
+    closed text[];
+    narrow text[];
+    counting boolean;
     ring boolean := outcomes IS NOT NULL OR known IS NOT NULL;
     claimed integer;
     missed boolean;
@@ -258,28 +264,35 @@ BEGIN
         ring := true;
     END IF;
     ring := ring OR cardinality(keys) > 0;
-    SELECT * INTO ends FROM promote(at);
-    due := CASE WHEN ends.due > at THEN ends.due - at WHEN ends.due IS NOT NULL THEN 0 END;
-    arrived := arrived || ends.arrived;
+    SELECT min(run_at) INTO due FROM jobs WHERE state = $scheduled;
+    IF due <= at THEN
+        SELECT * INTO ends FROM promote(at);
+        due := ends.due;
+        keys := keys || ends.keys;
+        arrived := arrived || ends.arrived;
+    END IF;
+    due_in := CASE WHEN due > at THEN due - at WHEN due IS NOT NULL THEN 0 END;
     IF cardinality(arrived) > 0 THEN
         PERFORM give_turns(arrived);
     END IF;
     SELECT
-        EXISTS (SELECT FROM limits) AS limited,
-        coalesce(array_agg(name) FILTER (WHERE paused), '{}') AS closed,
-        coalesce(array_agg(name) FILTER (WHERE concurrency IS NOT NULL OR rate IS NOT NULL), '{}') AS narrow
-    INTO told FROM queues;
-    IF told.limited THEN
-        PERFORM look_again(keys || ends.keys, at);
+        EXISTS (SELECT FROM limits), array_agg(name) FILTER (WHERE paused),
+        array_agg(name) FILTER (WHERE concurrency IS NOT NULL OR rate IS NOT NULL)
+    INTO limited, closed, narrow FROM queues;
+    counting := limited OR narrow IS NOT NULL;
+    IF limited THEN
+        PERFORM look_again(keys, at);
     END IF;
-    IF cardinality(told.narrow) > 0 THEN
+    IF narrow IS NOT NULL THEN
         PERFORM mend_queues(at);
     END IF;
     IF ring THEN
         PERFORM wake(at, coalesce(holder, 0));
     END IF;
     IF NOT alive OR cardinality(want_queues) = 0 THEN
-        due_in := least(due, token_in(told.limited, told.narrow, at));
+        IF counting THEN
+            due_in := least(due_in, token_in(limited, narrow, at));
+        END IF;
         RETURN;
     END IF;
 
@@ -287,19 +300,18 @@ BEGIN
     SELECT c.claims, c.number, c.reached, c.walked, c.missed INTO claims, claimed, reached, walked, missed
     FROM claim(
         holder, want_queues, want_limits, most, turn, tasks, tags, untagged, at, floors,
-        told.closed, told.narrow, told.limited
+        closed, narrow, limited
     ) AS c;
     IF claimed = 0 AND NOT from_start THEN
         from_start := true;
         SELECT c.claims, c.number, c.reached, c.walked, c.missed INTO claims, claimed, reached, walked, missed
         FROM claim(
             holder, want_queues, want_limits, most, turn, tasks, tags, untagged, at, NULL,
-            told.closed, told.narrow, told.limited
+            closed, narrow, limited
         ) AS c;
     END IF;
-    due_in := least(due, token_in(told.limited, told.narrow, at));
-    IF missed THEN
-        due_in := least(due_in, 5000);
+    IF counting THEN
+        due_in := least(due_in, token_in(limited, narrow, at), CASE WHEN missed THEN 5000 END);
     END IF;
 
     -- Who has room left waits for a ring. It rings for itself as well, once, so that it looks again for what was
@@ -334,7 +346,7 @@ BEGIN
     SELECT least(
         (SELECT queue FROM jobs WHERE state = $queued AND NOT parked ORDER BY left(queue, 255) LIMIT 1),
         CASE WHEN limited THEN (
-            SELECT queue FROM jobs WHERE state = $queued AND parked ORDER BY left(queue, 255) LIMIT 1
+            SELECT queue FROM jobs WHERE state = $queued AND (parked OR turn > 0) ORDER BY left(queue, 255) LIMIT 1
         ) END
     ) INTO last;
     WHILE last IS NOT NULL LOOP
@@ -345,7 +357,8 @@ BEGIN
                 ORDER BY left(queue, 255) LIMIT 1
             ),
             CASE WHEN limited THEN (
-                SELECT queue FROM jobs WHERE state = $queued AND parked AND left(queue, 255) > left(last, 255)
+                SELECT queue FROM jobs
+                WHERE state = $queued AND (parked OR turn > 0) AND left(queue, 255) > left(last, 255)
                 ORDER BY left(queue, 255) LIMIT 1
             ) END
         ) INTO last;
@@ -402,7 +415,7 @@ BEGIN
     IF limited THEN
         first := (SELECT token_at FROM limits WHERE token_at > at ORDER BY token_at LIMIT 1);
     END IF;
-    IF cardinality(narrow) > 0 THEN
+    IF narrow IS NOT NULL THEN
         first := least(first, (
             SELECT min(full_at - (rate - 1) * each) FROM queues
             WHERE whole IS NOT NULL AND full_at - (rate - 1) * each > at AND (
@@ -410,7 +423,8 @@ BEGIN
                     SELECT FROM jobs
                     WHERE left(queue, 255) = left(name, 255) AND state = $queued AND NOT parked AND queue = name
                 ) OR EXISTS (
-                    SELECT FROM jobs WHERE left(queue, 255) = left(name, 255) AND state = $queued AND parked AND queue = name
+                    SELECT FROM jobs
+                    WHERE left(queue, 255) = left(name, 255) AND state = $queued AND (parked OR turn > 0) AND queue = name
                 )
             )
         ));

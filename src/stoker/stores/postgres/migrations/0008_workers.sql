@@ -102,7 +102,7 @@ BEGIN
         PERFORM follow('{}', '{}', dropped.gone, '{}', '{}', at);
     END IF;
     DELETE FROM guards WHERE until <= at AND NOT EXISTS (
-        SELECT FROM jobs WHERE id = guards.job AND state IN ($scheduled, $queued) AND attempt = 0
+        SELECT FROM jobs WHERE id = guards.job AND state + 0 IN ($scheduled, $queued) AND attempt = 0
     );
     DELETE FROM locks WHERE until <= at;
     DELETE FROM workers WHERE gone AND seen_at <= at - remembered;
@@ -114,8 +114,8 @@ $body$;
 CREATE FUNCTION "$schema".under_way(flow text) RETURNS boolean LANGUAGE plpgsql STABLE AS $body$
 BEGIN
     RETURN EXISTS (
-        SELECT FROM jobs WHERE workflow IS NOT NULL AND state IN ($waiting, $scheduled, $queued, $processing)
-        AND hashtextextended(workflow, 0) = hashtextextended(flow, 0) AND workflow = flow
+        SELECT FROM jobs
+        WHERE workflow IS NOT NULL AND left(workflow, 255) = left(flow, 255) AND state <= $processing AND workflow = flow
     );
 END
 $body$;

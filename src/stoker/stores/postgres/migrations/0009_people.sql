@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     -- Room in a limit is changed by those alone that were queued.
     WITH before AS MATERIALIZED (
-        SELECT limit_key FROM jobs WHERE id = ANY (ids) AND state = $queued AND limit_key IS NOT NULL
+        SELECT limit_key FROM jobs WHERE id = ANY (ids) AND state + 0 = $queued AND limit_key IS NOT NULL
     ), changed AS (
         UPDATE jobs SET
             cancelling = CASE WHEN state = $processing THEN coalesce(why, '') END,
@@ -57,7 +57,7 @@ BEGIN
     PERFORM give_turns(ARRAY(SELECT id FROM jobs WHERE id = ANY (again) ORDER BY ref));
     PERFORM rejoin(again, at);
     PERFORM readmit(ARRAY(
-        SELECT DISTINCT limit_key FROM jobs WHERE id = ANY (again) AND state = $queued AND limit_key IS NOT NULL
+        SELECT DISTINCT limit_key FROM jobs WHERE id = ANY (again) AND state + 0 = $queued AND limit_key IS NOT NULL
     ), at);
     RETURN cardinality(again);
 END
@@ -73,7 +73,7 @@ BEGIN
             turn = 0, party = NULL, parked = limit_key IS NOT NULL,
             max_attempts = greatest(max_attempts, attempt - crashes + 1),
             max_crashes = greatest(max_crashes, crashes + 1)
-        WHERE id = ANY (ids) AND state IN ($failed, $cancelled)
+        WHERE id = ANY (ids) AND state + 0 IN ($failed, $cancelled)
         RETURNING id
     )
     SELECT coalesce(array_agg(id), '{}') INTO queued FROM changed;
