@@ -24,6 +24,7 @@ from stoker.cli import (
     top,
     work,
     workers,
+    workflows,
 )
 from stoker.cli.command import epilog
 from stoker.cli.output import complain
@@ -64,6 +65,7 @@ starter.add_to(app)
 work.add_to(app)
 enqueuing.add_to(app)
 app.add_typer(jobs.group, name="jobs", rich_help_panel="Jobs")
+app.add_typer(workflows.group, name="workflows", rich_help_panel="Jobs")
 app.add_typer(queues.group, name="queues", rich_help_panel="Jobs")
 app.add_typer(schedules.group, name="schedules", rich_help_panel="Jobs")
 app.add_typer(workers.group, name="workers", rich_help_panel="Jobs")

@@ -1,21 +1,25 @@
-"""`stoker queues`: see them, pause them, let them go on."""
+"""`stoker queues`: see them, pause them, let them go on, limit what goes through."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from stoker.app import Stoker
 from stoker.cli.command import command
-from stoker.cli.output import Output
+from stoker.cli.output import Output, complain
 from stoker.cli.text import span
 from stoker.cli.where import Where
-from stoker.store import QueueInfo
+from stoker.clock import SECOND
+from stoker.errors import InvalidOption
+from stoker.store import Fair, QueueInfo, QueueLimit
 
-group = typer.Typer(help="See queues, pause them, and let them go on.", no_args_is_help=True)
+group = typer.Typer(help="See queues, pause them, let them go on, and limit them.", no_args_is_help=True)
 
-COLUMNS = ("queue", "queued", "processing", "scheduled", "waiting", "oldest", "")
+COLUMNS = ("queue", "queued", "processing", "scheduled", "waiting", "oldest", "limit", "")
+
+_PERIODS: Final = ((86400 * SECOND, "d"), (3600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s"), (1, "µs"))
 
 Names = Annotated[list[str], typer.Argument(metavar="QUEUE", help="Names of queues.")]
 
@@ -29,13 +33,32 @@ def row(queue: QueueInfo) -> list[str]:
         str(queue.scheduled),
         str(queue.waiting),
         "" if queue.oldest is None else span(queue.oldest),
+        limit_text(queue.limit),
         "paused" if queue.paused else "",
     ]
 
 
+def limit_text(limit: QueueLimit) -> str:
+    """A limit as people say it: `5 at once, 100/m, fair by owner`; without one, nothing."""
+    parts = []
+    if limit.concurrency is not None:
+        parts.append(f"{limit.concurrency:,} at once")
+    if limit.rate is not None and limit.period is not None:
+        parts.append(_rate(limit.rate, limit.period))
+    if limit.fair is not None:
+        parts.append("fair by owner" if limit.fair is Fair.OWNER else "fair by argument")
+    return ", ".join(parts)
+
+
+def _rate(number: int, period: int) -> str:
+    """As it was written: `100/m`, `1/10s`."""
+    size, unit = next((size, unit) for size, unit in _PERIODS if period % size == 0)
+    return f"{number}/{unit}" if period == size else f"{number}/{period // size}{unit}"
+
+
 @command(group, "list", "stoker queues list", "stoker queues list --json")
 def list_queues(where: Where, out: Output) -> None:
-    """List queues that have unfinished jobs or were ever paused."""
+    """List queues that have unfinished jobs or were ever paused or limited, and what is let through them."""
     with where.opened() as app:
         queues = app.queues.list()
     if out.json:
@@ -60,6 +83,44 @@ def resume(where: Where, out: Output, names: Names) -> None:
         for name in names:
             app.queues.resume(name)
         _tell(app, names, out)
+
+
+@command(
+    group,
+    "limit",
+    "stoker queues limit mail --concurrency 5 --rate 100/m",
+    "stoker queues limit reports --fair owner",
+    "stoker queues limit mail",
+)
+def limit(
+    where: Where,
+    out: Output,
+    name: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")],
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", "-c", min=1, help="So many of its jobs at once, over all workers.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option("--rate", metavar="N/UNIT", help="100/m, 5/s, 1/10s: a bucket.")] = None,
+    fair: Annotated[
+        str | None, typer.Option("--fair", metavar="owner|ARG", help="Take turns by owner, or by an argument.")
+    ] = None,
+) -> int:
+    """Let so much through a queue from now on, over all workers; what is not given is unlimited.
+
+    It takes the place of the limit before; running jobs go on. With --fair, jobs of each owner (or of each value of the
+    argument that tasks of the app name with by=) take turns.
+    """
+    with where.opened() as app:
+        try:
+            app.queues.limit(name, concurrency=concurrency, rate=rate, fair=fair)
+        except InvalidOption as error:
+            complain(str(error))
+            return 2
+        queues = [queue for queue in app.queues.list() if queue.name == name]
+    if out.json:
+        out.data(queues)
+    for queue in queues:
+        out.say(f"{name} lets through: {limit_text(queue.limit) or 'everything'}")
+    return 0
 
 
 def _tell(app: Stoker, names: list[str], out: Output) -> None:

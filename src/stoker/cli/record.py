@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,10 +10,10 @@ import msgspec
 
 from stoker import clock
 from stoker.app import Stoker
-from stoker.cli.text import since, span
-from stoker.job import Failure, Job, State
+from stoker.cli.text import counted, since, span
+from stoker.job import Failure, Job, ParentFailure, State
 from stoker.printable import clean_json
-from stoker.store import QueueInfo, Worker
+from stoker.store import Filter, Page, QueueInfo, Worker
 
 COLUMNS: Final = ("id", "state", "task", "queue", "attempt", "progress", "when", "note")
 
@@ -72,10 +72,14 @@ def facts(job: Job, reason: str | None) -> list[tuple[str, object]]:
         ("priority", job.priority or None),
         ("owner", job.owner),
         ("key", job.key),
+        ("limit", job.limit),
+        ("share", job.share),
         ("tags", ", ".join(job.tags)),
         ("attempt", f"{job.attempt} of {job.max_attempts}"),
         ("crashes", f"{job.crashes} of {job.max_crashes}" if job.crashes else None),
-        ("parents", "\n".join(job.parents)),
+        ("parents", some(job.parents)),
+        ("waits for", some(job.open_parents)),
+        ("if one fails", None if not job.parents else _POLICIES[job.on_parent_failure]),
         ("workflow", job.workflow),
         ("schedule", job.schedule),
         ("worker", job.worker),
@@ -90,6 +94,23 @@ def facts(job: Job, reason: str | None) -> list[tuple[str, object]]:
         ("overrides", as_json(job.overrides)),
         *(_entry(failure) for failure in job.errors),
     ]
+
+
+_NAMED: Final = 20
+"""Ids of parents that are shown of many."""
+
+_POLICIES: Final[Mapping[ParentFailure, str]] = {
+    ParentFailure.CANCEL: "it is cancelled",
+    ParentFailure.RUN: "it runs all the same",
+    ParentFailure.HOLD: "it holds until that one is retried",
+    ParentFailure.ONLY: "it runs; else it is not needed",
+}
+
+
+def some(ids: Sequence[str]) -> str:
+    """Ids, one a line; of many, the first."""
+    more = len(ids) - _NAMED
+    return "\n".join(ids) if more <= 0 else "\n".join([*ids[:_NAMED], f"… and {more:,} more"])
 
 
 def as_json(value: Any) -> str:
@@ -119,7 +140,7 @@ def _entry(failure: Failure) -> tuple[str, str]:
 def reason(job: Job, app: Stoker) -> str | None:
     """Why the job is not running yet, where that can be told."""
     if job.state is State.WAITING:
-        return "it waits for its parents to finish"
+        return _waiting_reason(job, app)
     if job.state is State.SCHEDULED:
         return f"it is due {since(job.run_at, clock.to_datetime(clock.now()))}"
     if job.cancel_requested:
@@ -131,8 +152,18 @@ def reason(job: Job, app: Stoker) -> str | None:
     return _queue_reason(job, app.queues.list(), app.workers.list())
 
 
+def _waiting_reason(job: Job, app: Stoker) -> str:
+    if job.on_parent_failure is ParentFailure.HOLD:
+        ended = Filter(ids=job.open_parents, states=(State.FAILED, State.CANCELLED))
+        bad = app.engine.run(app.engine.connection.store.find(ended, Page(1)))
+        if bad:
+            return f"it holds for {bad[0].id}, which is {bad[0].state.value}: stoker jobs retry {bad[0].id}"
+    return f"it waits for {counted(len(job.open_parents), 'other job')} to finish"
+
+
 def _queue_reason(job: Job, queues: Sequence[QueueInfo], workers: Sequence[Worker]) -> str | None:
-    if any(queue.paused for queue in queues if queue.name == job.queue):
+    line = next((queue for queue in queues if queue.name == job.queue), QueueInfo(name=job.queue))
+    if line.paused:
         return f"the queue {job.queue} is paused: stoker queues resume {job.queue}"
     now = clock.now()
     alive = [worker for worker in workers if worker.lease_until > now]
@@ -143,4 +174,7 @@ def _queue_reason(job: Job, queues: Sequence[QueueInfo], workers: Sequence[Worke
         return f"no running worker serves the queue {job.queue}"
     if not any(not worker.tags or set(worker.tags) & set(job.tags) for worker in serving):
         return "no running worker takes jobs with its tags"
-    return None
+    most = line.limit.concurrency
+    if most is not None and line.processing >= most:
+        return f"the queue {job.queue} is at its limit: {line.processing:,} of {most:,} are processing"
+    return None if job.limit is None else f"it may wait for its limit, which it shares with other jobs: {job.limit}"
