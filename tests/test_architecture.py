@@ -14,18 +14,23 @@ SRC = Path(__file__).parent.parent / "src" / "stoker"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("forking",),
     ("errors", "clock", "job", "schedule", "printable"),
-    ("context", "settings", "timing"),
+    ("context", "settings", "timing", "step"),
     ("codec", "plan", "retry"),
     ("options", "declarations", "schedule_record", "shell"),
     ("task",),
+    ("call",),
+    ("graph",),
     ("store",),
+    ("workflow_record",),
     ("stores.record", "stores.statements", "drivers.driver", "drivers.aside", "dispatcher", "events"),
     ("stores", "drivers"),
     ("connect",),
     ("worker",),
     ("background", "foreground", "engine"),
-    ("handle", "scheduler"),
+    ("handle", "scheduler", "locks"),
     ("bound", "management"),
+    ("workflow",),
+    ("workflows",),
     ("schedule_options", "schedules"),
     ("schedule_table",),
     ("app",),
@@ -48,7 +53,8 @@ APART = (
 # Where I/O may have a colour: everything else is plain functions over values.
 COLOURED = (
     *("drivers", "worker", "background", "foreground", "engine", "handle", "bound", "management", "app", "member"),
-    *("fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell"),
+    *("fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
+    "workflows",
 )
 
 # Where a clock or chance may be read besides `clock`: only through its functions.
@@ -208,9 +214,10 @@ def test_the_public_names_are_these():
 
     names = """
         AppClosed BoundTask Call Cancel ConfigError Context InvalidArguments InvalidOption Job JobCancelled JobFailed
-        JobHandle JobNotFound KeyTaken MissingExtra PayloadTooLarge Retry ScheduleNotFound
-        ScheduleRecord Snooze State Stoker StokerError StoreBroken
-        StoreUnavailable TaskError UnknownTask exponential fixed
+        JobHandle JobNotFound KeyTaken LockLost LockTaken MissingExtra PayloadTooLarge Retry ScheduleNotFound
+        ScheduleRecord Snooze State Step Stoker StokerError StoreBroken StoreUnavailable TaskError UnknownTask Workflow
+        WorkflowError WorkflowHandle WorkflowNotFound WorkflowRecord WorkflowSealed batch chain exponential fixed
+        previous
     """
     assert sorted(stoker.__all__) == names.split()
     assert all(hasattr(stoker, name) for name in stoker.__all__)
