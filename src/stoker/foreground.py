@@ -107,7 +107,8 @@ class Foreground:
     def _attempt(self, claim: Claim) -> Attempt:
         attempt = Attempt(claim, self._registry.get(claim.task), self._app, None)
         if attempt.options.fill is not None:
-            attempt.feed(self._driver.run(self._store.results(attempt.needs)))
+            results = self._driver.run(self._store.results(attempt.needs))
+            attempt.feed(results)
         return attempt
 
     def _settle(self, claim: Claim, attempt: Attempt, ending: Ending) -> Coroutine[Any, Any, None] | None:
