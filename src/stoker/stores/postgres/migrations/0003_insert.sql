@@ -80,7 +80,26 @@ BEGIN
         RETURN QUERY SELECT r.place, r.holder FROM insert_related(given, at) AS r;
         RETURN;
     END IF;
-    made := make_jobs(given, NULL, at);
+    WITH fresh AS (
+        INSERT INTO jobs (
+            id, task, queue, payload, state, priority, run_at, max_attempts, max_crashes, keep_for,
+            created_at, updated_at, owner, key, tags, overrides, meta, workflow, schedule, on_parent_failure, share
+        )
+        SELECT
+            id, task, queue, payload, CASE WHEN coalesce(run_at, at + delay) > at THEN $scheduled ELSE $queued END,
+            priority, coalesce(run_at, at + delay), max_attempts, max_crashes, keep_for,
+            at, at, owner, key, nullif(tags::text, '[]'), overrides, meta, workflow, schedule,
+            nullif(on_parent_failure, 'cancel'), share
+        FROM ROWS FROM (json_to_recordset(given) AS (
+            id text, task text, payload text, queue text, priority smallint, delay bigint, run_at bigint,
+            max_attempts integer, max_crashes integer, keep_for bigint, owner text, key text, tags json,
+            overrides text, meta text, workflow text, schedule text, on_parent_failure text, share text
+        )) WITH ORDINALITY
+        ORDER BY ordinality
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO made FROM fresh;
     IF made IS NOT NULL THEN
         PERFORM wake(at);
         IF EXISTS (SELECT FROM queues WHERE fair IS NOT NULL) THEN

@@ -189,18 +189,20 @@ BEGIN
         UPDATE jobs
         SET state = $processing, fence = fence + 1, attempt = attempt + 1, worker = holder, started_at = at, updated_at = at
         WHERE ctid = ANY (places)
-        RETURNING *
+        RETURNING
+            ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides,
+            - priority AS rank, turn, run_at
     )
     SELECT
         string_agg(json_build_array(
             ref, fence, id, task, queue, payload, attempt, crashes, max_attempts, owner, checkpoint, overrides
         )::text, ','),
         jsonb_build_array(
-            (array_agg(- priority))[count(*)], (array_agg(turn))[count(*)],
+            (array_agg(rank))[count(*)], (array_agg(turn))[count(*)],
             (array_agg(run_at))[count(*)], (array_agg(ref))[count(*)]
         )
     INTO taken, reached
-    FROM (SELECT * FROM moved ORDER BY - priority, turn, run_at, ref) AS ordered;
+    FROM (SELECT * FROM moved ORDER BY rank, turn, run_at, ref) AS ordered;
 END
 $body$;
 
