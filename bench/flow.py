@@ -29,6 +29,8 @@ def flow(alone: Alone) -> dict[str, Facts]:
             "drain, one limit": side("drain", "limited", jobs(20_000)),
             "drain, 1,000 limits": side("drain", "keyed", jobs(20_000)),
             "drain, turns of 100 owners": side("drain", "shared", jobs(20_000)),
+            "single job behind 20,000 of another, no turns": side("tenant", False, jobs(20_000)),
+            "single job behind 20,000 of another, fair": side("tenant", True, jobs(20_000)),
             "idle with 10,000 schedules": side("schedules", jobs(10_000), seconds(10)),
         }
     )

@@ -91,6 +91,19 @@ def drain(kind: str, jobs: int) -> dict:
     return {"jobs": jobs, "enqueued_per_second": jobs / enqueued, "per_second": jobs / seconds, **SETTINGS}
 
 
+def tenant(fair: bool, jobs: int) -> dict:
+    """How long one owner's single job waits that comes after another owner's many."""
+    app.queues.limit("fair", fair="owner" if fair else None)
+    for start in range(0, jobs, 1000):
+        app.enqueue_many([shared.using(owner="large").call(n) for n in range(min(1000, jobs - start))])
+    [single] = app.enqueue_many([shared.using(owner="small").call(0)])
+    began = time.time()
+    run_loop(_drain())
+    started_at = single.refresh().started_at
+    assert started_at is not None
+    return {"jobs": jobs, "wait_ms": max(0.0, started_at.timestamp() - began) * 1e3, **SETTINGS}
+
+
 async def _drain() -> float:
     sys.setswitchinterval(SWITCH_INTERVAL)
     worker = app.worker(drain=True)
