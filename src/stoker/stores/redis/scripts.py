@@ -10,7 +10,7 @@ from typing import Final
 
 from stoker.stores.record import CODES
 
-_USES = "-- uses:"
+_USES: Final = re.compile(r"-- (seldom )?uses:(.*)\n")
 
 _STATES = (
     f"local {', '.join(state.value.upper() for state in CODES)} = {', '.join(str(code) for code in CODES.values())}\n"
@@ -18,6 +18,8 @@ _STATES = (
 """The states as numbers, by their names: every script begins with it."""
 
 _CONSTANTS: Final = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
+_INNER: Final = "-- inner --\n"
+_LOCALS: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 _WORDS: Final = re.compile(r"'(?:[^'\\\n]|\\.)*'|--[^\n]*|\b[A-Z][A-Z_]+\b")
 """A string or a comment, which stay as they are, or what may be a constant's name."""
 
@@ -28,6 +30,10 @@ def load_scripts(package: str, folder: str) -> Mapping[str, str]:
     The first line of a file names the parts that it uses (`-- uses: moves wake`); each stands in a script once, behind
     those that it uses itself. Numbers with names (`local MOST = 4000`) are put where they are named: Lua allows a
     function 200 locals, and a script is one function.
+
+    A part that begins with `-- seldom uses:` is there only after it was called by its name, which may be done again:
+    each run of a script makes all its functions anew. What follows a line `-- inner --` is a function within the
+    script: to find what a function refers to, Lua goes through all that others of its level do.
     """
     here = files(package)
     parts = _texts(here.joinpath("parts"))
@@ -43,15 +49,27 @@ def _joined(script: str, parts: Mapping[str, str]) -> str:
     order: dict[str, None] = {}
 
     def use(text: str) -> None:
-        first = text.partition("\n")[0]
-        if first.startswith(_USES):
-            for name in first.removeprefix(_USES).split():
-                if name not in order:
-                    use(parts[name])
-                    order[name] = None
+        header = _USES.match(text)
+        for name in header[2].split() if header else ():
+            if name not in order:
+                use(parts[name])
+                order[name] = None
 
     use(script)
-    return _folded(_STATES + "".join(parts[name] for name in order) + script)
+    text = _STATES + "".join(_part(name, parts[name]) for name in order) + script
+    return _folded(text.replace(_INNER, "return (function()\n") + "\nend)()" * text.count(_INNER))
+
+
+def _part(name: str, text: str) -> str:
+    header = _USES.match(text)
+    if header is None or not header[1]:
+        return text
+    constants = "".join(found[0] for found in _CONSTANTS.finditer(text))
+    text = _CONSTANTS.sub("", text)
+    names = ", ".join(_LOCALS.findall(text))
+    body = re.sub(r"^local \w+(?:, \w+)*\n|^local ", "", text, flags=re.MULTILINE)
+    declared = f"local {name}_made, {names}\nlocal function {name}()\n"
+    return f"{constants}{declared}if {name}_made then return end\n{name}_made = true\n{body}end\n"
 
 
 def _folded(script: str) -> str:

@@ -1,8 +1,8 @@
--- uses: turns
+-- seldom uses: flushing missing
 -- Who waits for whom, and what the end of a job means to those that wait for it. An entry of `edges` is a parent and its
 -- child, one of `opens` a child and its open parent, with a NUL between. They are of waiting jobs only, so who waits for
 -- nothing is in neither, and an entry whose child does not wait is one that was just taken away.
-local EDGES, OPENS, MISSING = key('edges'), key('opens'), key('missing')
+local EDGES, OPENS = key('edges'), key('opens')
 local PARENT_FAILED = 'a job that this one waited for did not complete'
 local NOT_NEEDED = 'not needed: every job that this one waited for completed'
 
@@ -32,16 +32,6 @@ local function number_of_open(child)
     return numbers[child]
 end
 
-local somebody_is_missed
-
--- Whether jobs that were put back wait for one with this id, which is made now.
-local function is_missed(id)
-    if somebody_is_missed == nil then
-        somebody_is_missed = redis.call('EXISTS', MISSING) == 1
-    end
-    return somebody_is_missed and redis.call('SREM', MISSING, id) == 1
-end
-
 -- Have the child wait for the parent, which need not be there yet.
 local function link(parent, child)
     note('ZADD', EDGES, '0', parent .. '\0' .. child)
@@ -52,7 +42,7 @@ local function link(parent, child)
     end
     local job = jobs[parent]
     if not job then
-        redis.call('SADD', MISSING, parent)
+        redis.call('SADD', key('missing'), parent)
         somebody_is_missed = true
     elseif not has(job, AWAITED) then
         mark(job, AWAITED, true)
@@ -100,8 +90,6 @@ local function place_of(job)
     return job[RUN_AT] > now and SCHEDULED or QUEUED
 end
 
-local freed = false -- whether jobs were queued by that
-
 local function release(id, job)
     local state, why = place_of(job)
     if why then
@@ -130,9 +118,6 @@ end
 -- Write everything, with the consequences of all ends, and theirs.
 local function follow()
     flush()
-    if #ended == 0 and #parting == 0 then
-        return
-    end
     local at = 1
     while ended[at] do
         local names = children_of(ended[at].id)
@@ -152,7 +137,7 @@ local function follow()
     flush()
     for parent in pairs(absent) do
         if #children_of(parent) == 0 then
-            redis.call('SREM', MISSING, parent)
+            redis.call('SREM', key('missing'), parent)
         end
     end
 end

@@ -1,4 +1,4 @@
--- uses: family workers
+-- uses: moves workers
 -- Whether a job matches `ask.which` (see `Filter`), and whether `ask.change` can be done to it (see `Action`).
 local which = ask.which
 

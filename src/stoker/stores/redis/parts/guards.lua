@@ -1,4 +1,4 @@
--- uses: limits
+-- seldom uses: flushing
 -- What makes one job of many requests: under each name the job that was made last, and until when it stands for others.
 -- A guard is {name, span, whether the last request counts}.
 local GUARD = '>i8i8' -- until when, and the job's number; its id follows

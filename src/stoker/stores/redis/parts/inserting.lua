@@ -69,7 +69,12 @@ local function in_the_way_of(new, tied, packed)
     if extends and not (extended and extended[STATE] == PROCESSING) then
         return ''
     end
-    return in_the_way(id, tied, true) or guard and in_place_of(guard, packed)
+    local other = in_the_way(id, tied, true)
+    if guard and not other then
+        guards()
+        return in_place_of(guard, packed)
+    end
+    return other
 end
 
 -- Make a job; or else the id of the one because of which it is not made.
@@ -89,6 +94,9 @@ local function insert(new, packed, ref)
         ref, keep_for, run_at, now, now, 0, 0, '', line,
     }
     local why
+    if parents or extends then
+        family()
+    end
     if parents then
         job[STATE], why = join(id, job, parents)
     end
@@ -99,6 +107,8 @@ local function insert(new, packed, ref)
     end
     make(id, job, packed, tied, parents)
     if limit then
+        buckets()
+        limits()
         put_limit(limit)
     end
     if guard then
@@ -109,7 +119,7 @@ local function insert(new, packed, ref)
     end
     if why then
         over(id, job, false)
-        follow()
+        conclude_ends()
     end
 end
 

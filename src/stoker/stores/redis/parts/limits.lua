@@ -1,4 +1,4 @@
--- uses: family
+-- seldom uses: buckets order flushing
 -- Limits of jobs by key. Of each group of a key (one queue, one task, the same tags) the first jobs are `admitted`: they
 -- stand in their lines, as many as the key has room for. The others are `parked`, so that a million of them are in
 -- nobody's way. Where a job is said to be is decided here, and only when a job of its key moved, or a token came in.
@@ -49,19 +49,6 @@ local function room_for(name)
     local limit = limit_for(name)
     limit.running = limit.running or redis.call('SCARD', key('busy', name))
     return room_of(limit, limit.running)
-end
-
-local function is_before(one, other)
-    local a, b, c, d = struct.unpack(PLACE, one)
-    local w, x, y, z = struct.unpack(PLACE, other)
-    if a ~= w then
-        return a < w
-    elseif b ~= x then
-        return b < x
-    elseif c ~= y then
-        return c < y
-    end
-    return d < z
 end
 
 local function line_in(group)
@@ -154,12 +141,4 @@ local function readmit()
         watch(name, limit, room, queued, parked)
     end
     stirred = {}
-end
-
--- The end of every script that moves jobs.
-local function close()
-    follow()
-    if next(stirred) then
-        readmit()
-    end
 end

@@ -1,4 +1,4 @@
--- uses: limits
+-- uses: closing
 -- New records. `packed` is what the client packed of the facts that never change, `tied` what of them the indexes hold.
 
 -- The id that stands in the way of a job: its own, or that of the unfinished job that has its key. It was looked for.
@@ -24,6 +24,7 @@ local function make(id, job, packed, tied, parents)
         note('ZADD', key('owner', tied.owner), '0', id)
     end
     if tied.workflow then
+        flowing()
         local flow = flow_of(tied.workflow)
         flow.born = math.min(flow.born or job[CREATED], job[CREATED])
         note('ZADD', key('workflow', tied.workflow), '0', id)

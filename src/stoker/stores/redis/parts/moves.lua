@@ -5,6 +5,7 @@
 -- queues and want a turn, jobs that ended or are gone while others may wait for them, and those that waited when they
 -- did.
 local stirred, turning, ended, parting = {}, {}, {}, {}
+local freed = false -- whether there is more to claim than before
 
 local PLACE = '>I2I6I8I8'
 local PLACED = 24 -- bytes of it
@@ -236,6 +237,7 @@ local function delete(id, job)
         local workflow = ties_of(id).workflow
         note('ZREM', key('workflow', workflow), id)
         note('ZREM', key('touched', workflow), id)
+        flowing()
         local flow = flow_of(workflow)
         flow.lost = math.min(flow.lost or job[CREATED], job[CREATED])
     end

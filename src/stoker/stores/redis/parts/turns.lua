@@ -1,4 +1,4 @@
--- uses: moves
+-- seldom uses: moves
 -- Turns in fair queues. Of each, `first` has the queued jobs by turn, and `last` by whose they are and by turn.
 
 -- Whose turn the job takes: of its owner or its share; those without are together.
@@ -49,18 +49,5 @@ local function give_turns(ids)
             changed[id] = true
             step_in(id, job)
         end
-    end
-end
-
--- Write everything. Jobs that are queued at once in fair queues get their turns one after the other, in order of
--- insertion, after others have left.
-local function flush()
-    write()
-    if #turning > 0 then
-        local ids = turning
-        turning = {}
-        table.sort(ids, function(one, other) return (jobs[one] or {})[REF] < (jobs[other] or {})[REF] end)
-        give_turns(ids)
-        write()
     end
 end

@@ -1,4 +1,4 @@
--- uses: filter ending limits wake
+-- uses: filter ending closing wake
 -- Change the jobs with these ids, as far as they match and it can be done to them when this runs; up to `ask.limit`.
 local change = ask.change
 local apply = {}
@@ -93,6 +93,7 @@ end
 if change.action == 'retry' then
     for _, id in ipairs(done) do
         if has(jobs[id], CHILD) then
+            family()
             rejoin(id, jobs[id])
         end
         enter(id, jobs[id])

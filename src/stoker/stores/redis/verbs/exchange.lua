@@ -1,4 +1,4 @@
--- uses: ending holding drawing workers wake
+-- uses: ending holding drawing closing workers wake
 -- Settle, give back what is not known, promote, claim. Answers {alive, due in, refused refs, claims}, a claim being its
 -- job's id, stand, facts and checkpoint, one after the other.
 local PROMOTED = 1000 -- due jobs that one exchange queues, so that a million due at once do not stop the server
@@ -99,12 +99,17 @@ end
 
 -- Whether an exchange finds tokens that were not there before, and buckets that a clock left emptier than empty.
 local function look_at_buckets()
+    if next(all_shapes()) then
+        buckets()
+    end
     for _, shape in pairs(all_shapes()) do
         mend(shape)
     end
     if not has_limits then
         return
     end
+    buckets()
+    limits()
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('spent'), '(' .. exact(now), '+inf')) do
         mend(limit_for(name))
         stirred[name] = true
@@ -131,6 +136,8 @@ local function spend_on(id, job, packed)
         turn_over(id, job)
     end
     if has(job, LIMITED) then
+        buckets()
+        limits()
         local limit = limit_for(ties_of(id).limit)
         spend(limit)
         limit.running = limit.running and limit.running + 1
@@ -187,6 +194,8 @@ local function claim(worker, queue, lines, wanted, room)
     while claimed < room do
         if next(stirred) and ask.limit > WINDOW then
             flush()
+            buckets()
+            limits()
             readmit()
         end
         local ids = draw(lines, wanted, math.min(room - claimed, WINDOW))
@@ -270,12 +279,14 @@ if ask.known then
     release_unknown(worker, ask.known)
 end
 if #ended > 0 or #parting > 0 or #turning > 0 then
-    follow()
+    conclude_ends()
 end
 promote()
 flush()
 look_at_buckets()
 if next(stirred) then
+    buckets()
+    limits()
     readmit()
 end
 

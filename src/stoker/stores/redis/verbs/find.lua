@@ -1,4 +1,4 @@
--- uses: listing
+-- uses: listing family
 -- Of a stretch, the records that match: {where to go on, id and columns one after the other}. Behind the columns come
 -- the parents, and those that it still waits for, with NULs between. Stops early where there are `ask.limit` of them, or
 -- more than `ask.bytes` in all.
@@ -7,7 +7,11 @@ local found, bytes = {}, 0
 local page = {}
 
 local function open_parents(id)
-    return jobs[id][STATE] == WAITING and table.concat(others_of(OPENS, id), '\0')
+    if jobs[id][STATE] ~= WAITING then
+        return false
+    end
+    family()
+    return table.concat(others_of(OPENS, id), '\0')
 end
 
 local function read_page()

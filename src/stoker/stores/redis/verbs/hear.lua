@@ -1,4 +1,4 @@
--- uses: holding turns workers
+-- uses: holding flushing workers
 -- A heartbeat, where there are reports or a lease; else only what the worker hears: {alive, ref and fence …}.
 local function report(id, fence, words)
     local job = id and jobs[id]

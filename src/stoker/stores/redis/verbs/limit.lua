@@ -1,4 +1,4 @@
--- uses: limits wake
+-- uses: closing wake
 -- Let so much through a queue. Where turns are taken between others than before, every queued job is taken out of its
 -- line and put in again: of a million that takes some seconds, in which the server does nothing else.
 local queue = ask.queue
@@ -71,6 +71,7 @@ local function take_turns()
     table.sort(ids, is_sooner)
     shapes, shape_of_line = nil, {}
     if shape[FAIR] ~= 0 then
+        turns()
         give_turns(ids)
     else
         for _, id in ipairs(ids) do

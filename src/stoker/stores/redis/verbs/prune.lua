@@ -1,4 +1,4 @@
--- uses: guards
+-- uses: guards closing
 -- Delete jobs whose time is over, up to `ask.limit`, looking at no more than `ask.look`; and forget guards and locks.
 -- Those of a workflow that is under way are put aside, until its last one has ended. Answers {how many, whether there
 -- may be more}.
@@ -16,6 +16,7 @@ local function stays(id, job)
     end
     local workflow = ties_of(id).workflow
     if under_way[workflow] == nil then
+        flowing()
         under_way[workflow] = is_under_way(workflow) or false
     end
     return under_way[workflow]
@@ -46,6 +47,7 @@ for i, id in ipairs(ids) do
         pruned = pruned + 1
     end
 end
+guards()
 forget_guards(1000)
 forget_locks(1000)
 close()

@@ -1,4 +1,4 @@
--- uses: ending holding limits workers wake
+-- uses: ending holding closing workers wake
 -- Take the claims of workers that are not alive; then look whether a stretch of records stands in its indexes, and put
 -- right what does not, as after a backup that was put back in part. Answers {queued, failed, where to look next}.
 local lost = {}
@@ -35,7 +35,7 @@ for i, id in ipairs(taken) do
         note('HDEL', key('held', name), number_of(ref))
     end
 end
-follow()
+conclude_ends()
 
 local holding = {}
 for i = ask.limit + 1, #lost do

@@ -34,13 +34,14 @@ for i, old in ipairs(ask.jobs) do
             redis.call('SADD', key('holders'), job[WORKER])
         end
         if old[9] then
+            family()
             wait_for(id, old[9])
         end
         if is_final(job[STATE]) then
             over(id, job, false)
         end
         if #ended > 0 then
-            follow()
+            conclude_ends()
         end
         restored = restored + 1
     end
