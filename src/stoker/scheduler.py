@@ -56,6 +56,7 @@ class Scheduler:
         self._begun = False
         self._failures = 0
         self._broken: dict[str, int] = {}
+        self._refused: set[str] = set()
         self.error: BaseException | None = None
         """what ended it, if it was not told to stop"""
 
@@ -207,6 +208,12 @@ class Scheduler:
             self._broken[schedule.name] = schedule.version
             self._emit(ScheduleFailed(schedule.name, error))
 
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Say once that a declaration is not taken up. What the store has under that name fires as before."""
+        if name not in self._refused:
+            self._refused.add(name)
+            self._emit(ScheduleFailed(name, error))
+
     # --- declarations -----------------------------------------------------------------------------------------------
 
     def _take_up(self, store: Store, driver: Driver) -> None:
@@ -232,11 +239,11 @@ class Scheduler:
         puts = [] if self._begun else ticks.to_retire(found.schedules, declared, self._declared.origins)
         for name, definition in declared.items():
             if isinstance(definition, Exception):
-                self._set_aside(Schedule(name, "", version=-1), definition)
+                self._refuse(name, definition)
                 continue
             schedule = known.get(name)
             if schedule is not None and not ticks.may_take(schedule, self._declared.origins):
-                self._set_aside(schedule, ValueError("another app has declared a schedule of that name"))
+                self._refuse(name, ValueError("another app, or another version, has a schedule of that name"))
                 continue
             put = ticks.declare(name, schedule, definition, found.now)
             if put is not None:

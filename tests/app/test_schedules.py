@@ -306,6 +306,23 @@ def test_two_apps_on_one_store_leave_each_other_alone(url: str, deploy: Deploy):
         assert failed.schedule == "ours"
 
 
+def test_a_name_that_another_app_has_fires_as_the_other_said(url: str, deploy: Deploy):
+    """Whoever looks after the store fires what is in it; only the declaration is refused."""
+    ours = deploy(url)
+    ours.schedules.every(0.2, "beat", name="s")
+    serve(ours).stop()
+    theirs: dict[str, Any] = {"__name__": "another_module", "Stoker": Stoker, "url": url}
+    exec("app = Stoker(url)", theirs)
+    with theirs["app"] as app:
+        app.task(lambda: None, name="beat")
+        app.schedules.daily("beat", name="s")
+        before = len(jobs_of(app, "s"))
+        scheduler = serve(app)
+        until(lambda: len(jobs_of(app, "s")) >= before + 3)
+        scheduler.stop()
+        assert app.schedules.get("s").expression == "every 0.2 seconds"
+
+
 def test_a_changed_declaration_is_updated_in_place(url: str, deploy: Deploy):
     first = deploy(url)
     first.schedules.every(0.1, "beat", name="s")
