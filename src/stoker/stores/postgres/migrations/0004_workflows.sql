@@ -40,16 +40,18 @@ $body$;
 CREATE FUNCTION "$schema".link_new(
     given json, made text[], OUT well text[], OUT badly text[], OUT born text[], OUT outside text[]
 ) LANGUAGE plpgsql AS $body$
+#variable_conflict use_column
 BEGIN
     WITH asked AS MATERIALIZED (
-        SELECT job ->> 'id' AS child, job -> 'parents' AS parents, policy_code(job ->> 'on_parent_failure') AS policy
+        SELECT fresh.id AS child, fresh.ref, job -> 'parents' AS parents, policy_code(job ->> 'on_parent_failure') AS policy
         FROM json_array_elements(given) AS job
+        CROSS JOIN LATERAL (SELECT id, ref FROM jobs WHERE jobs.id = job ->> 'id' LIMIT 1) AS fresh
         WHERE (job -> 'parents')::text <> '[]' AND (job ->> 'id' IN (SELECT unnest(made))) IS TRUE
     ), pairs AS MATERIALIZED (
         SELECT asked.child, asked.policy, job.id AS parent, job.state
         FROM asked CROSS JOIN LATERAL json_array_elements_text(asked.parents) AS p (parent)
-        CROSS JOIN LATERAL (SELECT id, state FROM jobs WHERE jobs.id = p.parent LIMIT 1) AS job
-        WHERE p.parent <> asked.child
+        CROSS JOIN LATERAL (SELECT id, ref, state FROM jobs WHERE jobs.id = p.parent LIMIT 1) AS job
+        WHERE job.ref < asked.ref  -- those that stand behind it in the call are nobody's parents yet
     ), linked AS (
         INSERT INTO edges (policy, parent, child) SELECT policy, parent, child FROM pairs ON CONFLICT DO NOTHING
     ), known AS MATERIALIZED (
