@@ -224,7 +224,9 @@ class Scheduler:
         for _ in range(100):  # those who write at the same time have less to write every time
             found = driver.run(store.schedules.read())
             puts = self._changes(found)
-            written: list[bool] = driver.run(store.schedules.put(puts)) if puts else []
+            written: list[bool] = []
+            for start in range(0, len(puts), BATCH):  # so that nobody waits long for the store
+                written += driver.run(store.schedules.put(puts[start : start + BATCH]))
             if all(written):
                 break
         if not self._begun:
