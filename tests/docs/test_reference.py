@@ -15,10 +15,13 @@ from stoker import events
 from stoker.app import Stoker
 from stoker.cli.app import app as cli
 from stoker.job import TRANSITIONS, Job, State
+from stoker.locks import Lock, Locks
 from stoker.management import Jobs, Queues, Workers
 from stoker.options import _CLEAN
 from stoker.schedules import Schedules
 from stoker.settings import Settings
+from stoker.workflow import Running, Workflow
+from stoker.workflows import Workflows
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -135,6 +138,17 @@ def named(page: str) -> set[str]:
 )
 def test_the_api_page_names_everything(names):
     assert names - named("api.md") == set()
+
+
+@pytest.mark.parametrize(
+    "kind", [Workflow, stoker.WorkflowHandle, Workflows, Running, Locks, Lock], ids=lambda kind: kind.__name__
+)
+def test_the_page_of_workflows_and_locks_names_everything(kind):
+    assert public(kind) - {"of"} - named("workflows.md") == set()
+
+
+def test_the_page_of_workflows_has_every_field_of_a_record():
+    assert set(stoker.WorkflowRecord.__struct_fields__) - named("workflows.md") == set()
 
 
 def test_the_settings_page_has_every_setting_with_its_default():
