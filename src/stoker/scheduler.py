@@ -226,7 +226,8 @@ class Scheduler:
             puts = self._changes(found)
             written: list[bool] = []
             for start in range(0, len(puts), BATCH):  # so that nobody waits long for the store
-                written += driver.run(store.schedules.put(puts[start : start + BATCH]))
+                some: list[bool] = driver.run(store.schedules.put(puts[start : start + BATCH]))
+                written += some
             if all(written):
                 break
         if not self._begun:
