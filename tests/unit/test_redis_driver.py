@@ -297,6 +297,23 @@ def test_nothing_lies_outside_the_prefix_and_nothing_is_left_of_a_deleted_job(se
     driver.close()
 
 
+def test_nothing_is_left_of_workflows_and_limits(server, opened):
+    from stoker.job import Guard, Limit
+    from stoker.store import Action, Change, Fair, QueueLimit
+
+    store, driver = opened
+    driver.run(store.limit("default", QueueLimit(concurrency=1, fair=Fair.OWNER)))
+    before = set(server.cli("KEYS", "*").split())
+    parent = new(workflow="w", owner="o")
+    child = new(workflow="w", parents=(parent.id,), limit=Limit("l", 1, 1, 10**9))
+    others = [new(limit=Limit("l", 1, 1, 10**9), guard=Guard(f"g{n}", 0, last=False)) for n in range(5)]
+    driver.run(store.insert([parent, child, *others]))
+    assert driver.run(store.amend(Filter(), Change(Action.DELETE))) == 7
+    driver.run(store.prune())
+    left = {"serial", "limits", "spent"}
+    assert set(server.cli("KEYS", "*").split()) - before == {f"{{stoker}}:{name}" for name in left}
+
+
 def test_what_stands_in_no_index_is_found_and_put_right(server, opened):
     store, driver = opened
     jobs = [new(), new(delay=10**9)]

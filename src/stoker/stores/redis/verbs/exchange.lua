@@ -266,7 +266,8 @@ local function due_in(instant)
     local first = redis.call('ZRANGE', key('due'), 0, 0, 'WITHSCORES')[2]
     first = first and math.max(now, first)
     if has_limits then
-        local token = redis.call('ZRANGEBYSCORE', key('thirsty'), '(' .. exact(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        local after = '(' .. exact(now)
+        local token = redis.call('ZRANGEBYSCORE', key('thirsty'), after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
         first = token[2] and math.min(first or ENDLESS, token[2]) or first
     end
     first = instant and math.min(first or ENDLESS, instant) or first

@@ -1,6 +1,6 @@
 -- uses: closing wake
 -- Let so much through a queue. Where turns are taken between others than before, every queued job is taken out of its
--- line and put in again: of a million that takes some seconds, in which the server does nothing else.
+-- line and put in again: of 100,000 that takes seconds, in which the server does nothing else.
 local queue = ask.queue
 local before = all_shapes()[queue] or {-1, 0, 0, 0, 0}
 local shape = {ask.concurrency or -1, 0, 0, before[FULL_AT], ask.fair or 0}
