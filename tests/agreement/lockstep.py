@@ -108,6 +108,11 @@ class Pair:
         assert len(keys) == len(set(keys))
         self.jobs = {job.id: job for job in found}
 
+    def in_order(self) -> bool:
+        """Whether jobs were inserted in the order of their ids: some stores go by the one, some by the other."""
+        inserted = list(self.oracle.store._shelf.by_id)
+        return inserted == sorted(inserted)
+
     def compare_census(self) -> None:
         census = [side.run(side.store.census()) for side in (self.oracle, self.other)]
         assert _plain(census[0]) == _plain(census[1])

@@ -297,6 +297,8 @@ class Agreement(RuleBasedStateMachine):
     ) -> None:
         chosen = self.filter(which)
         change = Change(action, reason=reason, priority=priority)
+        if not self.pair.in_order():  # which jobs a limited call takes first is the store's
+            limit = None
         expected = self.pair.ask(lambda store: store.eligible(chosen, change))
         self.moves = 2
         if limit and action is Action.RETRY:  # which of twins a limited call takes is the store's; the end is not
