@@ -151,6 +151,7 @@ def test_cancel_counts_and_asks(shop, enqueued):
     again = shop.run("workflows", "cancel", id, "--yes")
     assert again.code == 1
     assert "there is nothing to cancel" in again.err
+    assert shop.ok("workflows", "cancel", id, "--dry-run", "--json").json == {"matched": 0, "changed": 0}
 
 
 def test_retry_puts_the_rest_in_order_again(shop, enqueued):
@@ -196,7 +197,7 @@ def test_a_job_that_holds_names_the_failure_and_what_to_do(shop, enqueued):
     shop.drain()
     bad, held, free = shop.ok("workflows", "show", id, "--json").json["jobs"]
     assert [bad["state"], held["state"], free["state"]] == ["failed", "waiting", "completed"]
-    assert f"stoker jobs retry {bad['id']}" in shop.ok("jobs", "show", held["id"]).out
+    assert f"it holds for a job that failed: stoker jobs retry {bad['id']}" in shop.ok("jobs", "show", held["id"]).out
 
 
 def test_a_limited_job_names_its_limit(shop, enqueued):

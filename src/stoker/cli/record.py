@@ -157,7 +157,8 @@ def _waiting_reason(job: Job, app: Stoker) -> str:
         ended = Filter(ids=job.open_parents, states=(State.FAILED, State.CANCELLED))
         bad = app.engine.run(app.engine.connection.store.find(ended, Page(1)))
         if bad:
-            return f"it holds for {bad[0].id}, which is {bad[0].state.value}: stoker jobs retry {bad[0].id}"
+            how = "failed" if bad[0].state is State.FAILED else "was cancelled"
+            return f"it holds for a job that {how}: stoker jobs retry {bad[0].id}"
     return f"it waits for {counted(len(job.open_parents), 'other job')} to finish"
 
 
