@@ -108,7 +108,7 @@ class SchedulerDied(Struct, frozen=True):
 
 
 class ScheduleFailed(Struct, frozen=True):
-    """This process cannot serve a schedule; the others go on."""
+    """A schedule that this process cannot serve; the others go on."""
 
     schedule: str
     error: Exception

@@ -369,7 +369,8 @@ class Store(Protocol):
 
         Fair: in a queue that is fair, jobs stand by priority, then by turn, then as above. When a job is queued, its
         turn is one past the last turn of the queued jobs of the same owner (or share; those without are together), but
-        no less than the first turn of all queued jobs in its queue; the first of all is 0.
+        no less than the first turn of all queued jobs in its queue; the first of all is 0. Of several that are queued
+        at once, the store says which comes first.
         """
         ...
 

@@ -28,7 +28,7 @@ from agreement.lockstep import EVERYTHING, Pair
 from stoker.clock import SECOND, IdSource
 from stoker.job import Failure, Guard, Limit, NewJob, ParentFailure, State, Verdict
 from stoker.schedule import Put, Schedule
-from stoker.store import Action, Change, Facet, Fair, Filter, Page, QueueLimit, Routing, Want, Worker
+from stoker.store import Action, Change, Facet, Filter, Page, QueueLimit, Routing, Want, Worker
 
 LEASE = 15 * SECOND
 WORDS = ("progress", "message", "checkpoint")
@@ -75,10 +75,9 @@ queue_limits = some(
     QueueLimit(),
     QueueLimit(concurrency=2),
     QueueLimit(rate=2, period=10 * SECOND),
-    QueueLimit(concurrency=3, fair=Fair.OWNER),
-    QueueLimit(fair=Fair.OWNER),
-    QueueLimit(fair=Fair.SHARE),
+    QueueLimit(3, 2, SECOND),
 )
+"""without turns: of jobs that are queued at once, each store gives them in an order of its own"""
 
 facts = st.fixed_dictionaries(
     {

@@ -12,16 +12,17 @@ class Guards:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._stands: dict[str, tuple[Record, int]] = {}
+        self._stands: dict[str, tuple[str, int]] = {}
 
     def in_place_of(self, job: NewJob, now: int) -> str | None:
         """The job that stands in the place of this one, which with debounce takes its payload; None: nothing does."""
         if job.guard is None or job.guard.name not in self._stands:
             return None
-        record, until = self._stands[job.guard.name]
+        id, until = self._stands[job.guard.name]
+        record = self._shelf.by_id.get(id)
         if not job.guard.last:
-            return record.id if until > now and record.id in self._shelf.by_id else None
-        if not self._has_yet_to_begin(record):
+            return id if until > now and record is not None else None
+        if record is None or not _has_yet_to_begin(record):
             return None
         record.payload = job.payload
         record.run_at = now + job.guard.span
@@ -31,15 +32,16 @@ class Guards:
 
     def put(self, guard: Guard, record: Record, now: int) -> None:
         """A job was made under that name."""
-        self._stands[guard.name] = (record, now + guard.span)
+        self._stands[guard.name] = (record.id, now + guard.span)
 
     def forget(self, now: int) -> None:
         """Forget what stands for nothing any more."""
-        over = [name for name, (record, until) in self._stands.items() if until <= now]
-        for name in over:
-            if not self._has_yet_to_begin(self._stands[name][0]):
+        over = [(name, id) for name, (id, until) in self._stands.items() if until <= now]
+        for name, id in over:
+            record = self._shelf.by_id.get(id)
+            if record is None or not _has_yet_to_begin(record):
                 del self._stands[name]
 
-    def _has_yet_to_begin(self, record: Record) -> bool:
-        known = record.id in self._shelf.by_id
-        return known and record.state in (State.SCHEDULED, State.QUEUED) and not record.attempt
+
+def _has_yet_to_begin(record: Record) -> bool:
+    return record.state in (State.SCHEDULED, State.QUEUED) and not record.attempt

@@ -438,11 +438,11 @@ class MemoryStore:
             return False
         record = from_job(job, self._shelf.next_ref())
         self._shelf.add(record)
-        for parent in job.open_parents if record.state is State.WAITING else ():
+        parents = job.open_parents if record.state is State.WAITING else ()
+        for parent in parents:
             self._family.link(parent, record.id)
-            known = self._shelf.by_id.get(parent)
-            self._conclude([known] if known is not None else [], self._now())
-        self._conclude([record], self._now())
+        known = [self._shelf.by_id[parent] for parent in parents if parent in self._shelf.by_id]
+        self._conclude([*known, record], self._now())
         return True
 
     # --- readers ----------------------------------------------------------------------------------------------------
