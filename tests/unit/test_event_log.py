@@ -45,6 +45,10 @@ CASES = [
     (events.JobsRecovered(2, 1), logging.WARNING, "2 queued again, 1 failed after too many crashes"),
     (events.LoopBlocked(1.25, "  File x"), logging.WARNING, "blocked for 1.2 s; run this in a thread:\n  File x"),
     (events.HookFailed("app.hook", ValueError("no")), logging.ERROR, "hook app.hook failed"),
+    (events.SchedulerStarted("here", 3), logging.INFO, "scheduler started on here: 3 schedules declared"),
+    (events.SchedulerStopped(), logging.INFO, "scheduler stopped"),
+    (events.SchedulerDied(ValueError("no")), logging.CRITICAL, "this process enqueues no more by schedule"),
+    (events.ScheduleFailed("nightly", ValueError("no")), logging.ERROR, "'nightly' is not served by this process: no"),
 ]
 
 

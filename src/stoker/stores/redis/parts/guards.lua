@@ -1,27 +1,27 @@
 -- seldom uses: flushing
 -- What makes one job of many requests: under each name the job that was made last, and until when it stands for others.
 -- A guard is {name, span, whether the last request counts}.
-local GUARD = '>i8i8' -- until when, and the job's number; its id follows
+local GUARD = '>i8' -- until when; the job's id follows
 local AGAIN = 60000000 -- span after which one is looked at again that cannot be forgotten yet
 
 local function guard_of(name)
     local kept = redis.call('HGET', key('guards'), name)
     if kept then
-        local until_, ref, rest = struct.unpack(GUARD, kept)
-        return {until_ = until_, ref = ref, id = string.sub(kept, rest)}
+        local until_, rest = struct.unpack(GUARD, kept)
+        return {until_ = until_, id = string.sub(kept, rest)}
     end
 end
 
-local function put_guard(guard, id, job)
+local function put_guard(guard, id)
     local name, span = guard[1], guard[2]
-    redis.call('HSET', key('guards'), name, struct.pack(GUARD, now + span, job[REF]) .. id)
+    redis.call('HSET', key('guards'), name, struct.pack(GUARD, now + span) .. id)
     redis.call('ZADD', key('guarded'), exact(now + span), name)
 end
 
 local function has_yet_to_begin(guard)
     load({guard.id})
     local job = jobs[guard.id]
-    return job and job[REF] == guard.ref and (job[STATE] == SCHEDULED or job[STATE] == QUEUED) and job[ATTEMPT] == 0
+    return job and (job[STATE] == SCHEDULED or job[STATE] == QUEUED) and job[ATTEMPT] == 0
 end
 
 -- Where the payload ends in facts as the client packs them: an array of which it is the first.
@@ -48,7 +48,7 @@ local function take_over(id, job, guard, packed)
     job[STATE] = guard[2] > 0 and SCHEDULED or QUEUED
     enter(id, job)
     changed[id] = true
-    put_guard(guard, id, job)
+    put_guard(guard, id)
 end
 
 -- The job that stands in the place of one that is asked for, which with debounce takes its payload.

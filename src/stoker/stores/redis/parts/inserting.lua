@@ -112,7 +112,7 @@ local function insert(new, packed, ref)
         put_limit(limit)
     end
     if guard then
-        put_guard(guard, id, job)
+        put_guard(guard, id)
     end
     if extends then
         extend(extends, id)
