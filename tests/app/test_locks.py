@@ -148,7 +148,7 @@ def test_many_threads_never_have_it_together(app: Stoker) -> None:
 
 
 def test_mistakes_are_named(app: Stoker) -> None:
-    with pytest.raises(InvalidOption, match="ttl must be 0.05 or more seconds"):
+    with pytest.raises(InvalidOption, match=r"ttl must be 0.05 or more seconds"):
         app.locks.acquire("nightly", ttl=0)
     with pytest.raises(InvalidOption, match="a lock's name must be a text"):
         app.locks.acquire(None)  # type: ignore[arg-type]
