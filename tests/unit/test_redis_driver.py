@@ -13,9 +13,9 @@ import places
 from stoker.clock import IdSource
 from stoker.connect import connect
 from stoker.connect.connection import Connection
-from stoker.errors import AppClosed, ConfigError, StoreBroken, StoreUnavailable
+from stoker.errors import AppClosed, ConfigError, InvalidOption, StoreBroken, StoreUnavailable
 from stoker.job import NewJob
-from stoker.store import Filter
+from stoker.store import Fair, Filter, QueueLimit
 
 new_id = IdSource()
 
@@ -324,3 +324,18 @@ def test_what_stands_in_no_index_is_found_and_put_right(server, opened):
     census = driver.run(store.census())
     assert (census.queues[0].queued, census.queues[0].scheduled) == (1, 1)
     assert server.cli("ZCARD", "{stoker}:due") == server.cli("ZCARD", "{stoker}:lines") == "1"
+
+
+def test_turns_are_not_given_to_so_many_that_the_server_would_stand_still(opened, monkeypatch):
+    monkeypatch.setattr("stoker.stores.redis.plans._TURNED", 2)
+    store, driver = opened
+    for _ in range(3):
+        insert(opened)
+    with pytest.raises(
+        InvalidOption, match="'default' has 3 queued jobs; on Redis turns are given or taken only while"
+    ):
+        driver.run(store.limit("default", QueueLimit(concurrency=5, fair=Fair.OWNER)))
+    driver.run(store.limit("default", QueueLimit(concurrency=5)))
+    [queue] = driver.run(store.census()).queues
+    assert queue.limit == QueueLimit(concurrency=5)
+    driver.run(store.limit("empty", QueueLimit(fair=Fair.OWNER)))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stoker.clock import SECOND, Clock
-from stoker.errors import ConfigError, StokerError, StoreUnavailable
+from stoker.errors import ConfigError, InvalidOption, StokerError, StoreUnavailable
 from stoker.job import LIVE, Inserted, Job, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
@@ -76,6 +76,9 @@ _OPEN: Final = {
     Action.DELETE: frozenset(State),
 }
 """States that an action concerns at all (see `Action`); the scripts look closer."""
+
+_TURNED: Final = 50_000
+"""Queued jobs that are given turns at once, at most: two or three seconds."""
 
 
 class RedisStore:
@@ -292,8 +295,14 @@ class RedisStore:
 
     @waking
     def limit(self, queue: str, limit: QueueLimit) -> Steps[None]:
-        """See `Store.limit`."""
-        yield self._ask("limit", {"queue": queue} | queue_limit(limit), alone=True)
+        """See `Store.limit`. Raises `InvalidOption` where giving turns to all that is queued would stop the server."""
+        reply = yield self._ask("limit", {"queue": queue, "most": _TURNED} | queue_limit(limit), alone=True)
+        if queued := reply.rows[0][0]:
+            raise InvalidOption(
+                f"the queue {queue!r} has {queued:,} queued jobs; on Redis turns are given or taken only while it has "
+                f"at most {_TURNED:,}, for the server stands still meanwhile. Do it when the queue has drained; a "
+                "limit that leaves fair= as it is can be set at any time"
+            )
 
     @waking
     def restore(self, jobs: Sequence[Job]) -> Steps[int]:

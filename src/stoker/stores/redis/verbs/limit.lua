@@ -1,8 +1,24 @@
 -- uses: closing wake
 -- Let so much through a queue. Where turns are taken between others than before, every queued job is taken out of its
--- line and put in again: of 100,000 that takes seconds, in which the server does nothing else.
+-- line and put in again: of 20,000 that takes a second, in which the server does nothing else. Of more than `ask.most`
+-- nothing is done; how many there are is returned.
 local queue = ask.queue
 local before = all_shapes()[queue] or {-1, 0, 0, 0, 0}
+
+local function number_queued()
+    local number = 0
+    for _, line in ipairs(redis.call('ZRANGEBYLEX', key('lines'), '[' .. queue .. '\0', '(' .. queue .. '\1')) do
+        number = number + (tonumber(redis.call('HGET', key('counts'), QUEUED .. line)) or 0)
+    end
+    return number
+end
+
+if (ask.fair or 0) ~= before[FAIR] then
+    local number = number_queued()
+    if number > ask.most then
+        return number
+    end
+end
 local shape = {ask.concurrency or -1, 0, 0, before[FULL_AT], ask.fair or 0}
 if ask.rate and ask.period then
     shape[RATE], shape[PERIOD] = ask.rate, ask.period
@@ -88,3 +104,4 @@ if shape[FAIR] ~= before[FAIR] then
 end
 close()
 wake()
+return 0
