@@ -24,6 +24,14 @@ def settle(store, driver, name, claim, verdict=Verdict.COMPLETED):
     result = "1" if verdict is Verdict.COMPLETED else None
     outcome = Outcome(claim.ref, claim.fence, verdict, result)
     assert not driver.run(store.exchange(name, [outcome])).refused
+
+def end_all(store, driver, count):
+    mine = claimed(store, driver, "w0", "p0", count)
+    with open("ids.part", "w") as file:
+        json.dump([claim.id for claim in mine], file)
+    os.rename("ids.part", "ids")
+    for claim in mine:
+        settle(store, driver, "w0", claim)
 """
 
 
@@ -81,13 +89,7 @@ def racer(n):
     with Stoker() as app:
         store, driver = app.engine.open()
         if n == 0:
-            mine = claimed(store, driver, "w0", "p0", {ROUNDS})
-            with open("ids.part", "w") as file:
-                json.dump([claim.id for claim in mine], file)
-            os.rename("ids.part", "ids")
-            for claim in mine:
-                settle(store, driver, "w0", claim)
-            return
+            return end_all(store, driver, {ROUNDS})
         wait_for("ids")
         new_id = IdSource()
         for parent in json.load(open("ids")):
@@ -109,13 +111,7 @@ def racer(n):
     with Stoker() as app:
         store, driver = app.engine.open()
         if n == 0:
-            mine = claimed(store, driver, "w0", "p0", {ROUNDS})
-            with open("ids.part", "w") as file:
-                json.dump([claim.id for claim in mine], file)
-            os.rename("ids.part", "ids")
-            for claim in mine:
-                settle(store, driver, "w0", claim)
-            return
+            return end_all(store, driver, {ROUNDS})
         wait_for("ids")
         new_id = IdSource()
         for extended in json.load(open("ids")):

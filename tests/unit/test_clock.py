@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker.clock import SECOND, IdSource, now, to_datetime, to_instant, to_span
+from stoker.clock import SECOND, IdSource, derived_id, instant_of, now, to_datetime, to_instant, to_span
 
 START = 1_767_225_600 * SECOND
 
@@ -191,3 +191,12 @@ def test_a_span_survives_the_trip_through_seconds(span):
 
 def test_a_span_is_rounded_to_whole_microseconds():
     assert [to_span(s) for s in (0, 1, 0.1, 1e-6, 4e-7, 6e-7, 2.5)] == [0, SECOND, 100_000, 1, 0, 1, 2_500_000]
+
+
+def test_a_derived_id_is_always_the_same_and_carries_its_instant():
+    made = derived_id(1_767_225_600_123_456, "nightly", "7")
+    assert made == derived_id(1_767_225_600_123_999, "nightly", "7")
+    assert made != derived_id(1_767_225_600_123_456, "nightly7")
+    assert UUID(made).version == 7
+    assert instant_of(made) == 1_767_225_600_123_000
+    assert instant_of(IdSource(lambda: 1_767_225_600_123_456)()) == 1_767_225_600_123_000

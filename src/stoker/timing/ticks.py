@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stoker.clock import SECOND
+from stoker.clock import SECOND, derived_id
 from stoker.job import NewJob
 from stoker.schedule import Put, Schedule
 from stoker.timing.definition import (
@@ -39,11 +39,7 @@ ASTRAY: Final = 24 * 3600 * SECOND
 
 def tick_id(name: str, tick: int) -> str:
     """The id of a tick's job: the same wherever it is made. A UUIDv7 with the tick's milliseconds."""
-    noise = int.from_bytes(hashlib.sha256(f"{name}\x00{tick}".encode()).digest()[:8])
-    millis, micros = divmod(max(tick, 0), 1000)
-    fraction = micros * 4096 // 1000
-    value = f"{millis:012x}7{fraction:03x}{noise & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:016x}"
-    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+    return derived_id(max(tick, 0), name, str(tick))
 
 
 def spread(name: str, tick: int, jitter: int) -> int:

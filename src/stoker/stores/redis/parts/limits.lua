@@ -56,30 +56,30 @@ local function line_in(group)
     return string.sub(group, first, string.find(group, '\255', first, true) - 1)
 end
 
-local function admit(group, entries)
-    local scored = {}
+-- As ZADD takes them.
+local function scored(entries)
+    local pairs_ = {}
     for _, entry in ipairs(entries) do
-        scored[#scored + 1] = '0'
-        scored[#scored + 1] = entry
+        pairs_[#pairs_ + 1] = '0'
+        pairs_[#pairs_ + 1] = entry
     end
+    return pairs_
+end
+
+local function admit(group, entries)
     each_page(entries, MOST, function(...) redis.call('ZREM', key('parked', group), ...) end)
-    each_page(scored, MOST, function(...)
+    each_page(scored(entries), MOST, function(...)
         redis.call('ZADD', key('admitted', group), ...)
         redis.call('ZADD', key('ready', line_in(group)), ...)
     end)
 end
 
 local function park(group, entries)
-    local scored = {}
-    for _, entry in ipairs(entries) do
-        scored[#scored + 1] = '0'
-        scored[#scored + 1] = entry
-    end
     each_page(entries, MOST, function(...)
         redis.call('ZREM', key('admitted', group), ...)
         redis.call('ZREM', key('ready', line_in(group)), ...)
     end)
-    each_page(scored, MOST, function(...) redis.call('ZADD', key('parked', group), ...) end)
+    each_page(scored(entries), MOST, function(...) redis.call('ZADD', key('parked', group), ...) end)
 end
 
 -- Admit the first of a group, as many as there is room for; how many that are, and whether some stay parked.
