@@ -169,7 +169,7 @@ class WorkflowHandle:
     __slots__ = ("_decoders", "_engine", "_value", "id")
 
     def __init__(
-        self, engine: Engine, id: str, value: Any = (), decoders: Mapping[str, Callable[[str], Any]] | None = None
+        self, engine: Engine, id: str, value: Any = None, decoders: Mapping[str, Callable[[str], Any]] | None = None
     ) -> None:
         self._engine = engine
         self._value = value
@@ -244,6 +244,8 @@ class WorkflowHandle:
             for job in bad:
                 if not job.unneeded:
                     raise not_completed(job)
+        if self._value is None:  # made of an id: it knows no steps
+            return None
         results = yield store.results([step.id for step in _steps(self._value)])
         return self._resolved(self._value, results)
 

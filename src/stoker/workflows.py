@@ -32,7 +32,7 @@ class Workflows:
         return await self._engine.aplay(read(self._engine, id))
 
     def handle(self, id: str) -> WorkflowHandle:
-        """A handle of a workflow whose id was kept, to wait for its end."""
+        """A handle of a workflow whose id was kept, to wait for its end; it knows no steps, so its result is None."""
         return WorkflowHandle(self._engine, id)
 
     def list(self, *, limit: int = 50, before: str | None = None) -> Sequence[WorkflowRecord]:

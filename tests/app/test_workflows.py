@@ -326,6 +326,25 @@ def test_progress_is_the_share_that_has_ended(queue_place: Any) -> None:
         handle.result(0)
 
 
+def test_a_handle_made_of_an_id_waits_for_the_end(queue_place: Any) -> None:
+    tasks = Tasks(queue_place.app)
+    good = queue_place.app.workflows.handle(chain(tasks.add.call(1)).enqueue().id)
+    bad = queue_place.app.workflows.handle(chain(tasks.fail.call(1)).enqueue().id)
+    queue_place.drain()
+    assert good.result(WAIT) is None
+    with pytest.raises(JobFailed, match="no luck"):
+        bad.result(WAIT)
+
+
+def test_a_batch_of_ten_thousand(queue_place: Any) -> None:
+    tasks = Tasks(queue_place.app)
+    handle = batch([tasks.total.call([n]) for n in range(10_000)], then=tasks.note.call("then")).enqueue()
+    queue_place.drain(concurrency=50)
+    assert handle.refresh().counts == {State.COMPLETED: 10_001}
+    assert handle.result(WAIT) == list(range(10_000))
+    assert tasks.ran.count("then") == 1
+
+
 # --- more of it -----------------------------------------------------------------------------------------------------
 
 
