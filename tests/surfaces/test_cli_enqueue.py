@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from stoker.member import Parts
+
 
 def job(shop, id):
     return shop.ok("jobs", "show", id, "--json").json
@@ -167,7 +169,7 @@ def test_start_is_the_worker(shop):
     id = shop.enqueue("resize", "a")
     shop.ok("start", "--drain", "--no-server", "--no-scheduler")
     assert shop.states() == {id: "completed"}
-    assert shop.run("start", "--no-worker").code == 2
+    assert shop.run("start", "--no-worker", "--no-scheduler").code == 2
 
 
 @pytest.mark.parametrize("wrong", [["-q", "mail:0"], ["-q", "mail:x"], ["-q", ":4"], ["-c", "0"], ["--lease", "0.5"]])
@@ -183,7 +185,7 @@ def test_options_reach_the_worker(shop, monkeypatch):
         shop.run("worker", "-q", "a:b:2", "-q", "c", "-c", "9", "--grace", "1m", "--lease", "20", "--reload").code == 5
     )
     [((target, options), named)] = seen
-    assert (target, named) == ("shop:app", {"processes": 3, "reload": True})
+    assert (target, named) == ("shop:app", {"processes": 3, "reload": True, "parts": Parts()})
     assert (options.queues, options.concurrency, options.grace, options.lease) == ({"a:b": 2, "c": None}, 9, 60, 20)
     assert not options.drain
 

@@ -16,7 +16,7 @@ import pytest
 import places
 from stoker.clock import IdSource
 from stoker.connect import connect
-from stoker.job import LIVE, Failure, Job, NewJob, Outcome, Progress, State, Verdict
+from stoker.job import LIVE, Failure, Job, NewJob, Outcome, ParentFailure, Progress, State, Verdict
 from stoker.store import Action, Change, Filter, Page, Routing, Want, Worker
 
 HOUR = 3_600_000_000
@@ -43,14 +43,17 @@ def fill(url: str, count: int) -> None:
             payload='[["café \\u0000 🚀",{"n":[1.5,null,12345678901234567]}],{}]',
             queue=chance.choice(["default", "mail", "ünïcode"]),
             priority=chance.randint(-100, 100),
-            delay=chance.choice([0, 0, 0, HOUR]),
+            delay=24 * HOUR if id == ids[0] else chance.choice([0, 0, 0, HOUR]),
             max_attempts=3,
             keep_for=chance.choice([HOUR, 24 * HOUR]),
             owner=chance.choice([None, "u1", "u'2"]),
             key=f"key-{id}" if chance.random() < 0.2 else None,
             tags=tuple(chance.sample(["a", "b", "c"], chance.randint(0, 2))),
             meta='{"trace":"x"}' if chance.random() < 0.3 else None,
-            parents=(ids[0],) if chance.random() < 0.02 else (),
+            parents=(ids[0],) if id != ids[0] and chance.random() < 0.02 else (),
+            on_parent_failure=chance.choice(list(ParentFailure)),
+            workflow="flow" if chance.random() < 0.1 else None,
+            share=chance.choice([None, "s1"]),
         )
         for id in ids
     ]
