@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stoker.errors import InvalidArguments, TaskError
+from stoker.errors import InvalidArguments, WorkflowError
 from stoker.job import Guard, Limit, NewJob, ParentFailure
 from stoker.options import Options
 from stoker.step import MARK, Previous, Step, previous, steps_in, with_previous
@@ -94,8 +94,10 @@ class Call:
         workflow: str | None = None,
         extends: str | None = None,
     ) -> NewJob:
-        """The request to run this call once. Raises `InvalidArguments` where the step before is missing."""
+        """The request to run this call once. Raises `InvalidArguments` and `WorkflowError` where it cannot be a step."""
         options = self.options
+        if workflow is not None:
+            self._check_options()
         if self.steps:
             self._check_steps(workflow)
         assert not callable(options.key)
@@ -135,8 +137,15 @@ class Call:
                 f"{self.task.name}(): a step can be an argument within its workflow only: use Workflow().add(…), or "
                 "pass the result itself"
             )
-        if callable(self.options.key):
-            raise TaskError(f"task {self.task.name}: a key made of arguments cannot be made before these are known")
+
+    def _check_options(self) -> None:
+        options = self.options
+        for name, given in (("key", options.key), ("debounce", options.debounce), ("throttle", options.throttle)):
+            if given is not None:
+                raise WorkflowError(
+                    f"task {self.task.name}: a step cannot have {name}, for another job may take its place; "
+                    f"write .using({name}=None)"
+                )
 
     def _name(self) -> str:
         return self.task.name if self.share is None else f"{self.task.name} {self.share}"

@@ -81,13 +81,6 @@ class Graph:
         raise WorkflowError(f"a workflow is made of calls (task.call(…)), chains and batches, not of {part!r}")
 
     def _add_call(self, call: Call, after: Sequence[Step], on_parent_failure: ParentFailure) -> Built:
-        options = call.options
-        for name, given in (("key", options.key), ("debounce", options.debounce), ("throttle", options.throttle)):
-            if given is not None:
-                raise WorkflowError(
-                    f"task {call.task.name}: a step cannot have {name}, for another job may take its place; "
-                    f"write .using({name}=None)"
-                )
         parents = tuple(dict.fromkeys((*(step.id for step in after), *call.parents)))
         if unknown := [id for id in parents if id not in self._steps]:
             raise WorkflowError(f"{call!r} waits for {unknown[0]}, which is not a step of this workflow")

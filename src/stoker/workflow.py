@@ -351,8 +351,6 @@ class Running:
         return _made(answer.id, step)
 
     def _new(self, call: Call, after: Step | Iterable[Step], on_parent_failure: str) -> tuple[NewJob, Step]:
-        if call.options.key is not None or call.options.debounce is not None or call.options.throttle is not None:
-            raise WorkflowError(f"task {call.task.name}: a step cannot have a key, debounce or throttle")
         self._engine.check_importable(call)
         steps = (after,) if isinstance(after, Step) else tuple(after)
         place = self._count[call.task.name, call.payload] = self._count.get((call.task.name, call.payload), 0) + 1
