@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("task",),
     ("call",),
     ("graph",),
+    ("views", "schedule_store", "lock_store", "tally_store", "audit_store"),
     ("store",),
     ("workflow_record",),
     ("stores.record", "stores.statements", "drivers.driver", "drivers.aside", "dispatcher", "events"),

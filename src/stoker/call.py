@@ -94,7 +94,7 @@ class Call:
         workflow: str | None = None,
         extends: str | None = None,
     ) -> NewJob:
-        """The request to run this call once. Raises `InvalidArguments` and `WorkflowError` where it cannot be a step."""
+        """The request to run this call once. Raises `InvalidArguments`, `WorkflowError` where it is no step."""
         options = self.options
         if workflow is not None:
             self._check_options()

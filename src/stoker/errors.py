@@ -50,6 +50,10 @@ class StoreUnavailable(StokerError):
     """The store cannot be reached or written now. Nothing is known to be lost; the call may be repeated."""
 
 
+class TookTooLong(StokerError):
+    """A question to the store was given up after the time that it was allowed. Nothing was changed."""
+
+
 class StoreBroken(StokerError):
     """The store's data cannot be used by this version: it is corrupt, or was written by a newer version."""
 

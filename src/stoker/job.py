@@ -285,6 +285,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     message: str | None = None
     checkpoint: str | None = None
     """JSON; these three are the attempt's last words, None where it said nothing new"""
+    log: str | None = None
+    """what it logged since its last report"""
 
 
 class Progress(Struct, frozen=True):
@@ -295,9 +297,28 @@ class Progress(Struct, frozen=True):
     progress: float | None = None
     message: str | None = None
     checkpoint: str | None = None
+    log: str | None = None
+    """what it logged since its last report"""
 
 
 # --- records: what people read --------------------------------------------------------------------------------------
+
+
+LONGEST_LOG: Final = 65_536
+"""Characters that are kept of what one attempt logged, from its end."""
+LOGS_KEPT: Final = 20
+"""Attempts of one job whose logs are kept."""
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """What one attempt logged."""
+
+    attempt: int
+    """as it was counted when the job was claimed"""
+    fence: int
+    """tells apart attempts that have the same number because one was taken back"""
+    text: str
+    """lines, the last `LONGEST_LOG` characters of them"""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from stoker import clock
 from stoker.drivers.aside import in_thread
 from stoker.engine import Engine
 from stoker.errors import InvalidOption, LockLost, LockTaken, StokerError
-from stoker.store import Grant
+from stoker.lock_store import Grant
 
 _PAUSES: Final = (0.01, 0.25)
 """Seconds between two asks for a lock that somebody else has: at first, and at most."""

@@ -28,7 +28,8 @@ from stoker.events import (
 )
 from stoker.job import LIVE, Inserted
 from stoker.schedule import Put, Schedule
-from stoker.store import Filter, Page, Schedules, Store
+from stoker.schedule_store import Schedules
+from stoker.store import Filter, Page, Store
 from stoker.timing import ticks
 from stoker.timing.definition import BY_HAND, Document, read
 

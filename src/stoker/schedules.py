@@ -19,7 +19,7 @@ from stoker.handle import JobHandle
 from stoker.job import Inserted
 from stoker.schedule import Put, Schedule
 from stoker.schedule_record import ScheduleRecord, record
-from stoker.store import ScheduleStore
+from stoker.schedule_store import ScheduleStore
 from stoker.timing import ticks
 from stoker.timing.definition import BY_HAND, Definition, Document, read
 from stoker.timing.expression import parse, parse_cron, spoken

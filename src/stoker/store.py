@@ -19,9 +19,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.audit_store import AuditStore
+from stoker.job import Claim, Inserted, Job, Log, NewJob, Outcome, Progress, State
+from stoker.lock_store import LockStore
 from stoker.plan import Plan
-from stoker.schedule import Put, Schedule
+from stoker.schedule_store import ScheduleStore
+from stoker.tally_store import TallyStore
+from stoker.views import Changes, Totals
 
 
 class Traits(Struct, frozen=True):
@@ -68,12 +72,23 @@ class Exchanged(Struct, frozen=True):
     """False: the worker's lease ran out; nothing was claimed, and all that it held is lost"""
 
 
+class Command(StrEnum):
+    """What a person tells a worker."""
+
+    QUIET = "quiet"
+    """claim no more; what runs goes on"""
+    STOP = "stop"
+    """claim no more, give what runs its grace, and end"""
+
+
 class Orders(Struct, frozen=True):
     """What a worker hears."""
 
     alive: bool
     cancel: Sequence[tuple[int, int]] = ()
     """claims `(ref, fence)` of this worker that are asked to stop"""
+    command: Command | None = None
+    """what it was told last; None: to work"""
 
 
 class Worker(Struct, frozen=True, kw_only=True):
@@ -94,6 +109,8 @@ class Worker(Struct, frozen=True, kw_only=True):
     """instant; set by the store"""
     running: int = 0
     """claims held; set by the store when read"""
+    command: Command | None = None
+    """what it was told last; set by `Store.command`"""
 
 
 class Recovered(Struct, frozen=True):
@@ -224,68 +241,6 @@ class Flow(Struct, frozen=True, kw_only=True):
     """instant at which something last happened to one of them"""
 
 
-class Schedules(Struct, frozen=True):
-    """Schedules as they were when they were read."""
-
-    now: int
-    """the store's present, an instant"""
-    schedules: Sequence[Schedule]
-    due_in: int | None = None
-    """span until the next tick of any schedule, 0 if it is past; None: there is none"""
-
-
-class Grant(Struct, frozen=True):
-    """The answer to who asks for a lock."""
-
-    token: int | None
-    """grows with every grant of any lock of this store; None: somebody else has it"""
-    free_in: int
-    """span until it is free unless it is renewed"""
-
-
-class ScheduleStore(Protocol):
-    """Where schedules live. Who reads them decides when they fire; the store sees to it that each tick counts once."""
-
-    def put(self, puts: Sequence[Put]) -> Plan[list[bool]]:
-        """Write schedules, each if it still has the version that was read, and insert the jobs that go with it, as
-        `Store.insert` does. False: somebody else wrote it meanwhile, and neither it nor its jobs were written.
-
-        `version` 0 is a schedule that is not there. A schedule that was written has the version after.
-        """
-        ...
-
-    def drop(self, name: str) -> Plan[bool]:
-        """Forget a schedule; whether it was there. Jobs that it made stay."""
-        ...
-
-    def read(self, names: Sequence[str] | None = None) -> Plan[Schedules]:
-        """These schedules (None: all), by name."""
-        ...
-
-    def due(self, limit: int = 1000) -> Plan[Schedules]:
-        """Those whose `next_at` has come, up to `limit`, longest due first, then by name. Changes nothing."""
-        ...
-
-
-class LockStore(Protocol):
-    """Where locks live. The store's clock says who holds one, and a token tells a late holder from the present one."""
-
-    def acquire(self, name: str, holder: str, ttl: int) -> Plan[Grant]:
-        """Give the lock to this holder for a span, if it is free. Who holds it already gets the same token, renewed.
-
-        A lock is free that was released, or whose span ran out.
-        """
-        ...
-
-    def renew(self, name: str, token: int, ttl: int) -> Plan[bool]:
-        """Hold it for a span from now. False: it is not held with that token any more."""
-        ...
-
-    def release(self, name: str, token: int) -> Plan[bool]:
-        """Free it. False: it was not held with that token any more."""
-        ...
-
-
 class Store(Protocol):
     """Where jobs live."""
 
@@ -302,6 +257,16 @@ class Store(Protocol):
     @property
     def locks(self) -> LockStore:
         """Who holds what."""
+        ...
+
+    @property
+    def tallies(self) -> TallyStore:
+        """How much was done when."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """Who did what through a surface."""
         ...
 
     # --- a job's life -----------------------------------------------------------------------------------------------
@@ -381,12 +346,20 @@ class Store(Protocol):
     def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Plan[Orders]:
         """Record the progress of claims still held, renew the lease (None: leave it), and say what `hear` says.
 
+        What an attempt logged is appended to its log (see `logs`); an outcome that is recorded does the same.
         A lease that ran out is not renewed.
         """
         ...
 
     def hear(self, worker: str) -> Plan[Orders]:
         """Tell the worker whether it is alive and which of its claims are asked to stop. Changes nothing."""
+        ...
+
+    def command(self, worker: str, command: Command | None) -> Plan[bool]:
+        """Tell a worker something; it hears of it with its orders, until it is told otherwise (None: to work on).
+
+        False: no worker of that id is alive, and nothing was written.
+        """
         ...
 
     def retire(self, worker: str) -> Plan[None]:
@@ -405,8 +378,9 @@ class Store(Protocol):
         """Delete up to `limit` finished jobs whose retention is over, longest over first; returns how many.
 
         Jobs of a workflow stay while one of its jobs is unfinished: what they returned may be asked for. What guards
-        remember is forgotten with the time, and locks that nobody holds. What records say of a worker that is gone for
-        months may be forgotten as well.
+        remember is forgotten with the time, and locks that nobody holds; so are tallies and entries of the audit log
+        that are older than theirs may be. What records say of a worker that is gone for months may be
+        forgotten as well.
         """
         ...
 
@@ -474,6 +448,37 @@ class Store(Protocol):
 
     def census(self) -> Plan[Census]:
         """Queues (known ones and those with unfinished jobs, by name) and workers (by start) as they stand."""
+        ...
+
+    def totals(self) -> Plan[Totals]:
+        """How many jobs there are, by state, at a cost that does not grow with the finished ones beyond reason.
+
+        Numbers of unfinished jobs are exact; those of finished ones may be the store's estimate, once there are many.
+        """
+        ...
+
+    def changes(self, seen: Mapping[str, int]) -> Plan[Changes]:
+        """Of these jobs, those whose `updated_at` is not the instant given (0: never seen), and those that are gone.
+
+        One statement for any number of ids. Whatever a reader could tell of a job changes its `updated_at`, but for
+        what follows from its own parameters (`run_at` passing) and its log.
+        """
+        ...
+
+    def front(self, queue: str, limit: int = 1000) -> Plan[list[str]]:
+        """Ids of the first queued jobs of a queue, in the order in which they would be claimed if no limit and no
+        routing held any of them back.
+        """
+        ...
+
+    def logs(self, id: str) -> Plan[list[Log]]:
+        """What the attempts of a job logged, oldest first: of each the last `LONGEST_LOG` characters, of the last
+        `LOGS_KEPT` that were claimed. They go with the job.
+        """
+        ...
+
+    def keep(self, name: str, value: str) -> Plan[str]:
+        """The value that is kept under this name; where there is none, this one is kept from now on."""
         ...
 
     def results(self, ids: Sequence[str]) -> Plan[dict[str, str]]:

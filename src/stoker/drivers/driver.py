@@ -52,6 +52,13 @@ class Driver(Protocol):
         """Run the plan without blocking the event loop for long."""
         ...
 
+    async def ask(self, plan: Plan[T], within: float) -> T:
+        """Run a plan that only reads, and give it up after so many seconds: raises `TookTooLong`.
+
+        The database stops working at it, too, so that a costly question does not slow the workers for longer.
+        """
+        ...
+
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
         """Call `hint` on that loop whenever there may be work; returns what ends it. To be called on the loop."""
         ...

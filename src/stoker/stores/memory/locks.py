@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from stoker.clock import Clock
-from stoker.store import Grant
+from stoker.lock_store import Grant
 from stoker.stores.memory.immediate import immediate
 
 

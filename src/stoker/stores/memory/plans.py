@@ -11,27 +11,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import msgspec
-
 from stoker.clock import Clock, now
 from stoker.job import (
     FINAL,
     LIVE,
     Claim,
-    Failure,
     Inserted,
     Job,
+    Log,
     NewJob,
     Outcome,
     Progress,
     State,
     Verdict,
-    crash_failure,
 )
 from stoker.store import (
     Action,
     Census,
     Change,
+    Command,
     Exchanged,
     Facet,
     Filter,
@@ -45,15 +43,21 @@ from stoker.store import (
     Want,
     Worker,
 )
+from stoker.stores.memory.audit import MemoryAudit
 from stoker.stores.memory.family import Family
 from stoker.stores.memory.guards import Guards
 from stoker.stores.memory.immediate import immediate, immediate_waking
 from stoker.stores.memory.limits import Limits
 from stoker.stores.memory.locks import MemoryLocks
+from stoker.stores.memory.logs import Logs
+from stoker.stores.memory.roster import Roster
 from stoker.stores.memory.schedules import MemorySchedules
+from stoker.stores.memory.settling import Settling
 from stoker.stores.memory.shelf import Shelf
+from stoker.stores.memory.tallies import MemoryTallies
 from stoker.stores.memory.views import flows_of, queues_of
-from stoker.stores.record import Record, appended, entry, from_job, from_new, list_of, strings, to_job
+from stoker.stores.record import Record, from_job, from_new, list_of, strings, to_job
+from stoker.views import Changes, Totals
 
 
 class MemoryStore:
@@ -67,10 +71,15 @@ class MemoryStore:
         self._family = Family(self._shelf)
         self._limits = Limits(self._shelf)
         self._guards = Guards(self._shelf)
-        self._workers: dict[str, Worker] = {}
         self._paused: dict[str, bool] = {}
         self.schedules = MemorySchedules(clock, self._insert)
         self.locks = MemoryLocks(clock)
+        self.tallies = MemoryTallies(clock)
+        self.audit = MemoryAudit(clock)
+        self._logs = Logs()
+        self._settling = Settling(self._shelf, self._logs)
+        self._roster = Roster()
+        self._kept: dict[str, str] = {}
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
@@ -122,16 +131,16 @@ class MemoryStore:
     ) -> Exchanged:
         """See `Store.exchange`."""
         now = self._now()
-        refused = [outcome.ref for outcome in outcomes if not self._settle(outcome, now)]
+        refused = [outcome.ref for outcome in outcomes if not self._settling.settle(outcome, now)]
         settled = [record for outcome in outcomes if (record := self._shelf.by_ref.get(outcome.ref)) is not None]
         if known is not None:
             for record in [r for ref, r in self._shelf.held[worker].items() if ref not in known]:
-                self._settle(Outcome(record.ref, record.fence, Verdict.RELEASED), now)
+                self._settling.settle(Outcome(record.ref, record.fence, Verdict.RELEASED), now)
                 settled.append(record)
         self._conclude(settled, now)
         self._shelf.promote(now)
         self._limits.mend(now)
-        alive = self._alive(worker, now)
+        alive = self._roster.alive(worker, now)
         ready = sorted(name for name, count in self._shelf.queued.items() if count and not self._paused.get(name))
         claims: list[Claim] = []
         if alive:
@@ -194,70 +203,10 @@ class MemoryStore:
             )
         return claims
 
-    def _settle(self, outcome: Outcome, now: int) -> bool:
-        record = self._shelf.by_ref.get(outcome.ref)
-        if record is None or record.state is not State.PROCESSING or record.fence != outcome.fence:
-            return False
-        self._report(record, outcome.progress, outcome.message, outcome.checkpoint)
-        verdict = outcome.verdict
-        if outcome.failure is not None and verdict in (Verdict.RETRY, Verdict.FAILED):
-            self._blame(record, outcome.failure, now)
-        if verdict is Verdict.COMPLETED:
-            record.result = outcome.result
-            record.error = None
-            self._shelf.move(record, State.COMPLETED, now)
-        elif verdict is Verdict.FAILED:
-            self._shelf.move(record, State.FAILED, now)
-        elif verdict is Verdict.CANCELLED:
-            record.error = outcome.reason or record.cancelling or None
-            self._shelf.move(record, State.CANCELLED, now)
-        else:
-            if verdict in (Verdict.SNOOZED, Verdict.RELEASED):
-                record.attempt -= 1
-            if verdict is Verdict.CRASHED:
-                self._crash(record, now)
-            elif verdict is Verdict.RELEASED:
-                self._return(record, State.QUEUED, now)
-            else:
-                record.run_at = now + outcome.delay
-                self._return(record, State.SCHEDULED if outcome.delay > 0 else State.QUEUED, now)
-        return True
-
-    def _crash(self, record: Record, now: int, *, capped: bool = True) -> None:
-        record.crashes += 1
-        if record.cancelling is None and capped and record.crashes >= record.max_crashes:
-            self._blame(record, crash_failure(record.attempt, record.crashes), now)
-            self._shelf.move(record, State.FAILED, now)
-        else:
-            self._return(record, State.QUEUED, now)
-
-    def _return(self, record: Record, state: State, now: int) -> None:
-        """Give a processing job back, unless it was asked to stop."""
-        if record.cancelling is not None:
-            record.error = record.cancelling or None
-            state = State.CANCELLED
-        self._shelf.move(record, state, now)
-
-    def _blame(self, record: Record, failure: Failure, now: int) -> None:
-        record.errors = appended(record.errors, entry(failure, record.worker, now))
-        record.error = failure.summary
-
-    def _report(self, record: Record, progress: float | None, message: str | None, checkpoint: str | None) -> None:
-        if progress is not None:
-            record.progress = progress
-        if message is not None:
-            record.message = message
-        if checkpoint is not None:
-            record.checkpoint = checkpoint
-
     @immediate
     def register(self, worker: Worker, lease: int) -> None:
         """See `Store.register`."""
-        now = self._now()
-        known = self._workers.get(worker.id)
-        self._workers[worker.id] = msgspec.structs.replace(
-            worker, started_at=known.started_at if known else now, seen_at=now, lease_until=now + lease
-        )
+        self._roster.register(worker, self._now(), lease)
 
     @immediate
     def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Orders:
@@ -266,10 +215,10 @@ class MemoryStore:
         for report in progress:
             record = self._shelf.by_ref.get(report.ref)
             if record and record.state is State.PROCESSING and record.fence == report.fence:
-                self._report(record, report.progress, report.message, report.checkpoint)
+                self._settling.report(record, report)
                 record.updated_at = now
-        if lease is not None and self._alive(worker, now):
-            self._workers[worker] = msgspec.structs.replace(self._workers[worker], seen_at=now, lease_until=now + lease)
+        if lease is not None and self._roster.alive(worker, now):
+            self._roster.renew(worker, now, lease)
         return self._orders(worker, now)
 
     @immediate
@@ -279,27 +228,34 @@ class MemoryStore:
 
     def _orders(self, worker: str, now: int) -> Orders:
         asked = [(r.ref, r.fence) for r in self._shelf.held[worker].values() if r.cancelling is not None]
-        return Orders(self._alive(worker, now), sorted(asked))
+        return Orders(self._roster.alive(worker, now), sorted(asked), self._roster.told(worker))
+
+    @immediate
+    def command(self, worker: str, command: Command | None) -> bool:
+        """See `Store.command`."""
+        return self._roster.tell(worker, command, self._now())
 
     @immediate
     def retire(self, worker: str) -> None:
         """See `Store.retire`."""
-        self._workers.pop(worker, None)
+        self._roster.forget(worker)
 
     @immediate_waking
     def recover(self, limit: int = 1000) -> Recovered:
         """See `Store.recover`."""
         now = self._now()
-        lost = [r for name, held in self._shelf.held.items() if not self._alive(name, now) for r in held.values()]
+        lost = [
+            r for name, held in self._shelf.held.items() if not self._roster.alive(name, now) for r in held.values()
+        ]
         lost.sort(key=lambda record: record.ref)
         for record in lost[:limit]:
-            self._crash(record, now)
+            self._settling.crash(record, now)
         failed = sum(record.state is State.FAILED for record in lost[:limit])
         queued = sum(record.state is State.QUEUED for record in lost[:limit])
         self._conclude(lost[:limit], now)
-        for name in [name for name in self._workers if not self._alive(name, now)]:
+        for name in self._roster.lapsed(now):
             if not self._shelf.held[name]:
-                del self._workers[name]
+                self._roster.forget(name)
         return Recovered(queued, failed)
 
     @immediate
@@ -308,6 +264,8 @@ class MemoryStore:
         now = self._now()
         self._guards.forget(now)
         self.locks.forget(now)
+        self.tallies.forget(now)
+        self.audit.forget(now)
         under_way = {r.workflow for r in self._shelf.by_id.values() if r.workflow is not None and r.state in LIVE}
         over = [
             (r.finished_at + r.keep_for, r)
@@ -316,7 +274,7 @@ class MemoryStore:
         ]
         doomed = heapq.nsmallest(limit, ((end, r.ref, r) for end, r in over if end <= now))
         for _, _, record in doomed:
-            self._shelf.delete(record)
+            self._delete(record)
         self._family.conclude([record for _, _, record in doomed], now, gone=True)
         return len(doomed)
 
@@ -384,11 +342,11 @@ class MemoryStore:
                 free = record.key is None or record.key not in self._shelf.keys
                 return record.state in (State.FAILED, State.CANCELLED) and free and self._family.is_needed(record)
             case Action.REQUEUE:
-                return processing and not self._alive(record.worker, now)
+                return processing and not self._roster.alive(record.worker, now)
             case Action.PRIORITISE:
                 return record.state in LIVE and not processing and record.priority != change.priority
             case Action.DELETE:
-                return not processing or not self._alive(record.worker, now)
+                return not processing or not self._roster.alive(record.worker, now)
 
     def _apply(self, record: Record, change: Change, now: int) -> None:
         match change.action:
@@ -405,14 +363,18 @@ class MemoryStore:
                 record.finished_at = None
                 self._shelf.move(record, State.QUEUED, now)
             case Action.REQUEUE:
-                self._crash(record, now, capped=False)
+                self._settling.crash(record, now, capped=False)
             case Action.PRIORITISE:
                 record.priority = change.priority
                 record.updated_at = now
                 if record.state is State.QUEUED:
                     self._shelf.replace(record)
             case Action.DELETE:
-                self._shelf.delete(record)
+                self._delete(record)
+
+    def _delete(self, record: Record) -> None:
+        self._shelf.delete(record)
+        self._logs.drop(record)
 
     @immediate_waking
     def pause(self, queue: str, paused: bool) -> None:
@@ -473,8 +435,35 @@ class MemoryStore:
         """See `Store.census`."""
         now = self._now()
         queues = queues_of(self._shelf.by_id.values(), self._paused, self._limits.of_queue, now)
-        workers = [msgspec.structs.replace(w, running=len(self._shelf.held[w.id])) for w in self._workers.values()]
-        return Census(queues, sorted(workers, key=lambda worker: (worker.started_at, worker.id)))
+        return Census(queues, self._roster.census(lambda name: len(self._shelf.held[name])))
+
+    @immediate
+    def totals(self) -> Totals:
+        """See `Store.totals`."""
+        return Totals(dict(Counter(record.state for record in self._shelf.by_id.values())))
+
+    @immediate
+    def changes(self, seen: Mapping[str, int]) -> Changes:
+        """See `Store.changes`."""
+        there = {id: self._shelf.by_id[id] for id in seen if id in self._shelf.by_id}
+        changed = [self._job(there[id]) for id in sorted(there) if there[id].updated_at != seen[id]]
+        return Changes(changed, sorted(seen.keys() - there.keys()))
+
+    @immediate
+    def front(self, queue: str, limit: int = 1000) -> list[str]:
+        """See `Store.front`."""
+        return [record.id for record in self._shelf.in_line(queue, limit)]
+
+    @immediate
+    def logs(self, id: str) -> list[Log]:
+        """See `Store.logs`."""
+        record = self._shelf.by_id.get(id)
+        return [] if record is None else self._logs.of(record)
+
+    @immediate
+    def keep(self, name: str, value: str) -> str:
+        """See `Store.keep`."""
+        return self._kept.setdefault(name, value)
 
     @immediate
     def results(self, ids: Sequence[str]) -> dict[str, str]:
@@ -486,10 +475,6 @@ class MemoryStore:
     def flows(self, ids: Sequence[str] | None = None, page: Page = Page()) -> list[Flow]:
         """See `Store.flows`."""
         return flows_of(self._shelf.by_id.values(), ids, page)
-
-    def _alive(self, worker: str | None, now: int) -> bool:
-        known = self._workers.get(worker or "")
-        return known is not None and known.lease_until > now
 
 
 def _takes(routing: Routing, record: Record) -> bool:

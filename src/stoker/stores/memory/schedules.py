@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stoker.clock import Clock
 from stoker.job import Inserted, NewJob
 from stoker.schedule import Put, Schedule
-from stoker.store import Schedules
+from stoker.schedule_store import Schedules
 from stoker.stores.memory.immediate import immediate, immediate_waking
 
 

@@ -117,6 +117,11 @@ class Shelf:
             pool = sorted((record for record in known if record), key=lambda record: record.ref)
         return (record for record in pool if _matches(which, record, now))
 
+    def in_line(self, queue: str, limit: int) -> list[Record]:
+        """The first queued records of a queue, whatever holds them back."""
+        queued = (r for r in self.by_id.values() if r.state is State.QUEUED and r.queue == queue)
+        return heapq.nsmallest(limit, queued, key=self._place)
+
     def first(
         self, queue: str, room: int, wanted: Callable[[Record], bool], room_for: Callable[[str | None], int]
     ) -> Iterator[Record]:

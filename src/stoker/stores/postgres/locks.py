@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stoker.lock_store import Grant
 from stoker.plan import Statement, Steps, writing
-from stoker.store import Grant
 
 
 class PostgresLocks:

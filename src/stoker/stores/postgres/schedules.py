@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.schedule import Put, Schedule
-from stoker.store import Schedules
+from stoker.schedule_store import Schedules
 from stoker.stores.postgres.rows import is_related
 from stoker.stores.record import to_json
 

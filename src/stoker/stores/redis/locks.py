@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stoker.lock_store import Grant
 from stoker.plan import Steps, writing
-from stoker.store import Grant
 from stoker.stores.redis.asking import Ask
 
 

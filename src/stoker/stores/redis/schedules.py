@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stoker.plan import Steps, reading, waking, writing
 from stoker.schedule import Put, Schedule
-from stoker.store import Schedules
+from stoker.schedule_store import Schedules
 from stoker.stores.redis.asking import Ask
 from stoker.stores.redis.rows import facts, new_row
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stoker.clock import Clock
+from stoker.lock_store import Grant
 from stoker.plan import Steps, writing
-from stoker.store import Grant
 from stoker.stores.sqlite.texts import Texts
 
 

@@ -9,7 +9,7 @@ from stoker.clock import Clock
 from stoker.job import Inserted, NewJob
 from stoker.plan import Reply, Steps, reading, waking, writing
 from stoker.schedule import Put, Schedule
-from stoker.store import Schedules
+from stoker.schedule_store import Schedules
 from stoker.stores.record import to_json
 from stoker.stores.sqlite.texts import Texts
 

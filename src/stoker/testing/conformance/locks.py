@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stoker.clock import SECOND
-from stoker.store import Grant
+from stoker.lock_store import Grant
 from stoker.testing.conformance.rig import Rig
 
 TTL = 60 * SECOND
