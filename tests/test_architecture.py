@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("forking",),
     ("errors", "clock", "job", "schedule", "printable"),
     ("context", "settings", "timing", "step"),
-    ("codec", "plan", "retry"),
+    ("codec", "plan", "retry", "tokens"),
     ("options", "declarations", "schedule_record", "shell"),
     ("task",),
     ("call",),
@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("target",),
     ("member",),
     ("fleet",),
+    ("web",),
     ("testing", "demo"),
     ("cli",),
     ("__main__",),
@@ -55,7 +56,7 @@ APART = (
 COLOURED = (
     *("drivers", "worker", "background", "foreground", "engine", "handle", "bound", "management", "app", "member"),
     *("fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
-    "workflows",
+    *("workflows", "web"),
 )
 
 # Where a clock or chance may be read besides `clock`: only through its functions.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,11 @@ def sleep(seconds: float) -> None:
 def chance() -> random.Random:
     """A source of randomness, seeded by the operating system."""
     return random.Random()  # noqa: S311 - for jitter and turns, not for secrets
+
+
+def secret() -> str:
+    """A text that nobody can guess."""
+    return secrets.token_urlsafe(32)
 
 
 def to_datetime(instant: int) -> datetime:

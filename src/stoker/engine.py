@@ -272,6 +272,13 @@ class Engine:
         job: Job = found[0]
         return job
 
+    def secret(self) -> Script[str]:
+        """What tokens are signed with: of the settings, else one that is made once and kept in the store."""
+        if self.settings.secret is not None:
+            return self.settings.secret
+        kept: str = yield self._connection.store.keep("secret", clock.secret())
+        return kept
+
     def wait(self, id: str, timeout: float | None) -> Job:
         """The record of a job once it has finished. Raises `TimeoutError` and `JobNotFound`."""
         deadline = None if timeout is None else clock.monotonic() + timeout

@@ -82,6 +82,10 @@ class WorkflowNotFound(StokerError, LookupError):
         self.id = id
 
 
+class InvalidToken(StokerError, ValueError):
+    """A token has expired, or is none of this app's."""
+
+
 class LockTaken(StokerError, TimeoutError):
     """Somebody else has the lock, and the time to wait for it is over. Nothing was done."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from stoker import tokens
 from stoker.codec import encode
 from stoker.engine import Engine
 from stoker.errors import JobCancelled, JobFailed, RemoteTraceback
@@ -53,6 +55,17 @@ class JobHandle(Generic[R_co]):
     async def arefresh(self) -> Job:
         """The job's record as it is now, from async code."""
         return await self._engine.aplay(self._engine.get(self.id))
+
+    def token(self, expires: float | timedelta = 3600) -> str:
+        """A text that lets whoever has it follow this one job over HTTP, for so many seconds (or a timedelta).
+
+        It reads, and changes nothing. Raises `InvalidOption`, and `MissingExtra` without the extra `web`.
+        """
+        return tokens.sign(self._engine.play(self._engine.secret()), self.id, expires)
+
+    async def atoken(self, expires: float | timedelta = 3600) -> str:
+        """As `token`, from async code."""
+        return tokens.sign(await self._engine.aplay(self._engine.secret()), self.id, expires)
 
     def _result(self, job: Job) -> R_co:
         if job.state is not State.COMPLETED:

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,7 @@ from stoker.errors import ConfigError
 
 Mode = Literal["queue", "async", "foreground"]
 
+_SHORTEST_SECRET: Final = 16
 _DEFAULT_URL = "sqlite:///stoker.db"
 
 
@@ -35,6 +36,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """seconds after which the jobs of a worker that went silent are given back"""
     grace: float = 30.0
     """seconds that running jobs get when their worker is asked to stop"""
+    secret: str | None = None
+    """what tokens are signed with; None: one that is made once and kept in the store"""
     schedules: tuple[dict[str, Any], ...] = ()
     """schedules that the file declares, as `[[schedules]]`; see `schedule_table`"""
 
@@ -48,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name, count in (("concurrency", self.concurrency), ("processes", self.processes)):
             if count < 1:
                 raise ConfigError(f"{name} must be 1 or more, not {count!r}")
+        if self.secret is not None and len(self.secret) < _SHORTEST_SECRET:
+            raise ConfigError(f"secret must have at least {_SHORTEST_SECRET} characters, chosen by chance")
         if not self.lease >= 1:
             raise ConfigError(f"lease must be at least 1 second, not {self.lease!r}")
         if not self.grace >= 0:

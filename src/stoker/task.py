@@ -134,6 +134,17 @@ class Registry:
             raise UnknownTask(f"no task is called {name!r}; this app declares: {known}")
         return task
 
+    def exposed(self, name: str) -> Task:
+        """The task that may be enqueued over HTTP of that name, or the only one whose name ends with `.name`.
+
+        Raises `UnknownTask`, without a word on others.
+        """
+        shown = [task for task in self._tasks.values() if task.options.expose]
+        named = [task for task in shown if task.name == name] or [t for t in shown if t.name.endswith(f".{name}")]
+        if len(named) != 1:
+            raise UnknownTask(f"no task that may be enqueued here is called {name!r}")
+        return named[0]
+
     def find(self, name: str) -> Task:
         """The task of that name, or the only one whose name ends with `.name`. Raises `UnknownTask`."""
         if name in self._tasks:

@@ -1,0 +1,68 @@
+"""The web application put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stoker.app import Stoker
+from stoker.errors import StokerError
+from stoker.web.config import OPTIONS, REDACT, config
+from stoker.web.desk import Desk
+from stoker.web.gate import Gate
+from stoker.web.identity import Identify
+from stoker.web.jobs import JobRoutes
+from stoker.web.problem import Problem, problem_of
+
+_log = logging.getLogger("stoker.web")
+
+
+def create(
+    app: Stoker,
+    identify: Identify | None = None,
+    *,
+    read_only: bool = False,
+    redact: Iterable[str] = REDACT,
+    options: Iterable[str] = OPTIONS,
+    origins: Iterable[str] = (),
+    max_body: int = 2_000_000,
+    rate: str | None = "6000/m",
+    max_streams: int = 20_000,
+) -> Starlette:
+    """The HTTP API, live progress and the dashboard of an app's jobs: an ASGI application for any path.
+
+    `identify(request)` says who asks: an `Identity`, or None for nobody (401); it may be async. Without it, only
+    requests from this machine are answered, and these may do everything. A job of another owner is a 404 everywhere.
+
+    `read_only`: nothing can be changed. `redact`: names of arguments and keys whose values are not shown. `options`:
+    what others than admins may say of a job. `origins`: other origins whose pages may change things. `max_body`:
+    bytes of a request. `rate`: requests that change something, for each identity. `max_streams`: open at once.
+    Raises `ConfigError` that names the argument.
+    """
+    chosen = config(identify, read_only, redact, options, origins, max_body, rate, max_streams)
+    desk = Desk(app, chosen)
+    handlers = {Problem: _answer, StokerError: _answer, HTTPException: _answer, Exception: _answer_unexpected}
+    web = Starlette(
+        routes=[*JobRoutes(desk).routes],
+        middleware=[Middleware(Gate, app=app, config=chosen)],
+        exception_handlers=handlers,
+    )
+    web.state.desk = desk
+    return web
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem.status >= 500:
+        _log.warning("answered %d: %s", problem.status, error)
+    return problem.response()
+
+
+async def _answer_unexpected(_: Request, error: Exception) -> Response:
+    return problem_of(error).response()  # the server logs it: it is raised again after this

@@ -1,0 +1,27 @@
+"""What the routes of one web application share."""
+
+from __future__ import annotations
+
+from starlette.requests import HTTPConnection
+
+from stoker.app import Stoker
+from stoker.web.config import Config
+from stoker.web.hub import Hub
+from stoker.web.present import Presenter
+from stoker.web.reach import Reach
+
+
+class Desk:
+    """An app of jobs, how it is shown, and the one who watches its jobs for all streams."""
+
+    def __init__(self, app: Stoker, config: Config) -> None:
+        self.app = app
+        self.config = config
+        self.presenter = Presenter(app.registry, config.redact)
+        self.hub = Hub(app.engine)
+
+
+def reach_of(connection: HTTPConnection) -> Reach:
+    """What whoever asks may see, as the gate found out."""
+    reach: Reach = connection.state.reach
+    return reach

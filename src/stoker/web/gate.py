@@ -1,0 +1,191 @@
+"""The gate: before anything else it decides whether a request may come in, and as whom."""
+
+from __future__ import annotations
+
+import inspect
+from ipaddress import ip_address
+from typing import Final
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stoker import tokens
+from stoker.app import Stoker
+from stoker.errors import ConfigError, InvalidToken
+from stoker.web.config import Config
+from stoker.web.identity import LOCAL, Identity
+from stoker.web.pace import Pace
+from stoker.web.problem import Problem, problem_of
+from stoker.web.reach import Reach
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
+_OPEN: Final = ("/health/", "/static/")
+"""Paths that say nothing of anybody."""
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-site"),
+)
+"""What every answer says to browsers; pages say more."""
+
+
+class Gate:
+    """ASGI middleware: who asks, whether they may, and not too often. Leaves a `Reach` in the scope's state."""
+
+    def __init__(self, inner: ASGIApp, app: Stoker, config: Config) -> None:
+        self._inner = inner
+        self._app = app
+        self._config = config
+        self._pace = Pace(config.rate)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it in, or answer with a problem."""
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        try:
+            reach = await self._admit(connection)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status == 500:
+                raise
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 4000 + problem.status, "reason": problem.detail[:120]})
+            else:
+                await problem.response()(scope, receive, send)
+            return
+        scope.setdefault("state", {})["reach"] = reach
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                there = {name for name, _ in headers}
+                headers.extend(pair for pair in HEADERS if pair[0] not in there)
+            await send(message)
+
+        await self._inner(scope, receive, send_with_headers)
+
+    async def _admit(self, connection: HTTPConnection) -> Reach:
+        path = _path(connection)
+        if path.startswith(_OPEN):
+            return Reach(self._app, None)
+        identity = await self._identify(connection)
+        token_for = await self._token(connection, needed=identity is None)
+        if identity is None and token_for is None:
+            raise Problem(401, "unauthenticated", "nobody is signed in here", headers={"www-authenticate": "Bearer"})
+        if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE:
+            self._check_origin(connection)
+        if connection.scope["type"] == "http" and connection.scope["method"] not in SAFE:
+            self._check_change(identity)
+        return Reach(self._app, identity, token_for)
+
+    async def _identify(self, connection: HTTPConnection) -> Identity | None:
+        identify = self._config.identify
+        if identify is None:
+            _check_local(connection)
+            return LOCAL
+        found = identify(connection)
+        if inspect.isawaitable(found):
+            found = await found
+        if found is not None and not isinstance(found, Identity):
+            raise ConfigError(f"identify must return an Identity or None, not {found!r}")
+        return found
+
+    async def _token(self, connection: HTTPConnection, *, needed: bool) -> str | None:
+        """The job for which the request has a token. Raises a 401 for a bad one where nothing else lets it in."""
+        token = connection.query_params.get("token") or _bearer(connection)
+        if not token:
+            return None
+        engine = self._app.engine
+        try:
+            return tokens.read(await engine.aplay(engine.secret()), token)
+        except InvalidToken as error:
+            if not needed:  # it may be the app's own bearer
+                return None
+            raise Problem(401, "invalid-token", str(error), headers={"www-authenticate": "Bearer"}) from None
+
+    def _check_origin(self, connection: HTTPConnection) -> None:
+        """A browser says from whose page a request comes: others' pages may not act in their visitors' name."""
+        origin = connection.headers.get("origin")
+        if origin is None:
+            if connection.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+                return
+        elif origin.lower() in self._config.origins or origin.partition("://")[2].lower() in _hosts(connection):
+            return
+        raise Problem(
+            403, "foreign-origin", "a page of another origin asks for this; allow it with create(…, origins=[…])"
+        )
+
+    def _check_change(self, identity: Identity | None) -> None:
+        if self._config.read_only:
+            raise Problem(403, "read-only", "this server is read-only: nothing can be changed through it")
+        if identity is None:
+            raise Problem(401, "unauthenticated", "a token is for following its one job; it changes nothing")
+        wait = self._pace.wait(identity)
+        if wait > 0:
+            raise Problem(
+                429,
+                "too-many-requests",
+                f"too many requests; ask again in {wait} s",
+                headers={"retry-after": str(wait)},
+            )
+
+
+def _path(connection: HTTPConnection) -> str:
+    """The path below where this application is mounted."""
+    path: str = connection.scope["path"]
+    return path.removeprefix(connection.scope.get("root_path", "").rstrip("/"))
+
+
+def _bearer(connection: HTTPConnection) -> str | None:
+    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _hosts(connection: HTTPConnection) -> tuple[str, ...]:
+    """By which names the browser may know this server; a browser's script cannot set these headers."""
+    names = (connection.headers.get("host"), connection.headers.get("x-forwarded-host"))
+    return tuple(name.lower() for name in names if name)
+
+
+def _check_local(connection: HTTPConnection) -> None:
+    """Only this machine, and directly: a proxy on this machine would let in everybody whom it serves.
+
+    And by a name of this machine: a name of somebody else's that was made to point here (DNS rebinding) has a dot.
+    """
+    client = connection.client.host if connection.client is not None else ""
+    host = connection.headers.get("host", "").rsplit("]")[0].lstrip("[")
+    host = host.partition(":")[0] if host.count(":") == 1 else host
+    direct = not any(name in connection.headers for name in _FORWARDED)
+    if direct and _near(client) and (_loopback(host) or "." not in host or _local(host)):
+        return
+    raise Problem(
+        403,
+        "closed",
+        "this server answers requests from its own machine only, because nothing tells it who asks: "
+        "give stoker.web.create(…, identify=…)",
+    )
+
+
+def _near(client: str) -> bool:
+    """Whether it is on this machine. Without an address it is in this process, or at a socket of this machine."""
+    try:
+        return ip_address(client).is_loopback
+    except ValueError:
+        return True
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _local(host: str) -> bool:
+    return host.endswith(".localhost")

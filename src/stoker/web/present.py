@@ -1,0 +1,85 @@
+"""A job's record as it is shown: without what is secret, and to others than admins without the server's insides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from stoker.job import Job
+from stoker.task import Registry
+from stoker.web.identity import Identity
+
+HIDDEN: Final = "[hidden]"
+"""What stands in the place of a value that is not shown."""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Presenter:
+    """Makes of a job's record what an identity sees of it."""
+
+    def __init__(self, registry: Registry, redact: Collection[str]) -> None:
+        self._registry = registry
+        self._redact = redact
+
+    def job(self, job: Job, identity: Identity | None) -> dict[str, Any]:
+        """The record with the field names of `Job`. `identity` None: whoever has a token for it."""
+        shown = self._redacted(job)
+        facts = asdict(shown)
+        facts["key"] = own_key(job.key, identity)
+        if identity is None or not identity.admin:
+            facts["errors"] = [replace(failure, traceback=None, worker=None) for failure in job.errors]
+            facts["worker"] = None
+        return facts
+
+    def _redacted(self, job: Job) -> Job:
+        args = [
+            HIDDEN if self._secret(name) else self._hide(value)
+            for name, value in zip(self._names(job), job.args, strict=False)
+        ]
+        args += [self._hide(value) for value in job.args[len(args) :]]
+        return replace(job, args=args, kwargs=self._hide(job.kwargs), meta=self._hide(job.meta))
+
+    def _names(self, job: Job) -> Sequence[str]:
+        """The names of the parameters that its arguments by position fill."""
+        task = self._registry.get(job.task) if job.task in self._registry else None
+        return () if task is None else task.calls.parameters
+
+    def _secret(self, name: str) -> bool:
+        return name.lower() in self._redact
+
+    def _hide(self, value: Any) -> Any:
+        """The same without the values of secret keys, at any depth."""
+        if isinstance(value, Mapping):
+            return {key: HIDDEN if self._secret(str(key)) else self._hide(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._hide(inner) for inner in value]
+        return value
+
+
+def encoded(value: Any) -> bytes:
+    """JSON, times as in RFC 3339."""
+    return _encoder.encode(value)
+
+
+# --- keys: one owner's are nobody else's business --------------------------------------------------------------------
+
+
+def stored_key(key: str, identity: Identity) -> str:
+    """How a key that came over HTTP is kept, so that two owners who choose the same one do not meet."""
+    return f"{_prefix(identity.owner)}{key}" if not identity.admin and identity.owner is not None else key
+
+
+def own_key(key: str | None, identity: Identity | None) -> str | None:
+    """The key as the owner wrote it; who has a token only does not see it."""
+    if key is None or identity is None:
+        return None
+    return key if identity.admin or identity.owner is None else key.removeprefix(_prefix(identity.owner))
+
+
+def _prefix(owner: str) -> str:
+    return f"{quote(owner, safe='@')}\N{MIDDLE DOT}"  # quoted: no owner's name can look like another's and a key
