@@ -69,11 +69,12 @@ class Family:
                 self.link(parent, record.id)
             self._shelf.move(record, State.WAITING, now)
 
-    def extend(self, record: Record, extended: str) -> None:
+    def extend(self, record: Record, extended: str, now: int) -> None:
         """Have everything that waits for a job wait for this one as well."""
         for name in list(self._children.get(extended, ())):
             child = self._shelf.by_id[name]
             child.parents = strings((*list_of(child.parents), record.id))
+            child.updated_at = now
             self.link(record.id, name)
 
     def is_needed(self, record: Record) -> bool:
@@ -104,6 +105,7 @@ class Family:
                 elif well or policy is not ParentFailure.HOLD:
                     self._unlink(parent, child.id)
                     child.parent_failed = child.parent_failed or not well
+                    child.updated_at = now
                     if not self._parents[child.id]:
                         self._release(child, now)
                 if child.state in FINAL:

@@ -100,7 +100,7 @@ class MemoryStore:
         if job.guard is not None:
             self._guards.put(job.guard, record, now)
         if job.extends is not None:
-            self._family.extend(record, job.extends)
+            self._family.extend(record, job.extends, now)
         if job.parents:
             self._family.join(record, now)
             if record.state in FINAL:

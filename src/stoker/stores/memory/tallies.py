@@ -30,7 +30,7 @@ class MemoryTallies:
         first = (self._now() - span) // step * step
         steps: dict[tuple[int, str], Tally] = {}
         for (at, _), tally in self._minutes.items():
-            if at >= first:
+            if at >= first and (tally.completed or tally.failed or tally.retried or tally.cancelled):
                 _add(steps, [tally], at // step * step)
         return [steps[place] for place in sorted(steps)]
 

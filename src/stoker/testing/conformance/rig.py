@@ -96,6 +96,12 @@ class Rig:
             return self.driver.run(plan)
         return self._runner.run(self.driver.arun(plan))
 
+    def ask(self, plan: Plan[T], within: float) -> T:
+        """Ask the driver, which gives up after so many seconds."""
+        if self._runner is None:
+            return asyncio.run(self.driver.ask(plan, within))
+        return self._runner.run(self.driver.ask(plan, within))
+
     def run_together(self, plans: Sequence[Plan[T]]) -> list[T]:
         """Run the plans at the same time where the driver can, else one after the other."""
         results = self.try_together(plans)
@@ -234,12 +240,12 @@ class Rig:
     def beat(self, worker: str = "worker", *progress: Progress, lease: int | None = None) -> Orders:
         """One heartbeat."""
         orders = self.run(self.store.heartbeat(worker, progress, lease))
-        return Orders(orders.alive, list(orders.cancel))
+        return Orders(orders.alive, list(orders.cancel), orders.command)
 
     def hear(self, worker: str = "worker") -> Orders:
         """What the worker hears."""
         orders = self.run(self.store.hear(worker))
-        return Orders(orders.alive, list(orders.cancel))
+        return Orders(orders.alive, list(orders.cancel), orders.command)
 
     def recover_all(self) -> None:
         """Recover until nothing is left to recover."""

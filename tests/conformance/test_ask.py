@@ -1,0 +1,1 @@
+from stoker.testing.conformance.ask import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.audit import *  # noqa: F403

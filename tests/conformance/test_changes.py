@@ -1,0 +1,1 @@
+from stoker.testing.conformance.changes import *  # noqa: F403

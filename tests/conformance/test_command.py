@@ -1,0 +1,1 @@
+from stoker.testing.conformance.command import *  # noqa: F403

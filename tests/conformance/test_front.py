@@ -1,0 +1,1 @@
+from stoker.testing.conformance.front import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.keep import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.logs import *  # noqa: F403

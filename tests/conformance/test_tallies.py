@@ -1,0 +1,1 @@
+from stoker.testing.conformance.tallies import *  # noqa: F403

@@ -1,0 +1,1 @@
+from stoker.testing.conformance.totals import *  # noqa: F403
