@@ -1,7 +1,7 @@
 """`python -m bench [STORE …] [SECTION …]`: measures, prints, and writes `bench/results/STORE.json` and `.md`.
 
-Stores: sqlite, postgres, redis; without a name, all whose servers are installed. Sections: drain, enqueue, latency, memory, idle, flow, scale, and for
-postgres open_transaction; without a name, all that the store has.
+Stores: sqlite, postgres, redis; without a name, all whose servers are installed. Sections: drain, enqueue, latency,
+memory, idle, flow, scale; sqlite and postgres have web, postgres open_transaction; without a name, all of the store.
 
 BENCH_ROUNDS    rounds of which the medians are taken (3)
 BENCH_SHARE     measure only every so many-th job, to see that all works (1)
@@ -39,7 +39,7 @@ def measure(name: str, wanted: list[str]) -> None:
 def main() -> None:
     """Measure what the command line names."""
     words = sys.argv[1:]
-    known = {"drain", "enqueue", "latency", "memory", "idle", "flow", "scale", "open_transaction", *STORES}
+    known = {"drain", "enqueue", "latency", "memory", "idle", "flow", "scale", "web", "open_transaction", *STORES}
     if unknown := [word for word in words if word not in known]:
         raise SystemExit(f"{', '.join(unknown)}: no store and no section\n\n{__doc__}")
     stores = [word for word in words if word in STORES]

@@ -7,11 +7,13 @@ from bench.places import Place, PostgresPlaces
 
 MILLION = 1_000_000
 BACKGROUNDS = {
-    "empty": ("queued", 0),
-    "1M queued": ("queued", MILLION),
-    "1M scheduled": ("scheduled", MILLION),
-    "5M finished": ("completed", 5 * MILLION),
+    "empty": [],
+    "1M queued": [("queued", MILLION)],
+    "1M scheduled": [("scheduled", MILLION)],
+    "5M finished": [("completed", 5 * MILLION)],
 }
+CROWDED = [("completed", 5 * MILLION), ("queued", MILLION)]
+"""what a dashboard must show quickly: as states and numbers of jobs, oldest first"""
 
 COLUMNS = """
 SELECT string_agg(column_name, ',') FROM information_schema.columns
@@ -19,19 +21,19 @@ WHERE table_schema = 'stoker' AND table_name = 'jobs' AND is_identity = 'NO'
 """
 COPY = """
 INSERT INTO stoker.jobs ({columns})
-SELECT {values} FROM stoker.jobs, generate_series(1, {count}) AS number WHERE task = 'other'
+SELECT {values} FROM (SELECT * FROM stoker.jobs ORDER BY id DESC LIMIT 1) AS one, generate_series(1, {count}) AS number
 """
 OTHERWISE = {"id": "left(id, 24) || lpad(to_hex(number), 12, '0')", "run_at": "run_at + number"}
 
 
-def prepare(places: PostgresPlaces, name: str) -> Place:
+def prepare(places: PostgresPlaces, background: list[tuple[str, int]]) -> Place:
     """A database with that many jobs of another task in it. Queued ones have a lower priority, so they stay behind."""
-    state, count = BACKGROUNDS[name]
     place = places.create()
-    if count:
+    for state, count in background:
         run("scale", place, "plant", state, 1)
         columns = places.sql(COLUMNS, place).split(",")
         values = [OTHERWISE.get(column, column) for column in columns]
         places.sql(COPY.format(columns=", ".join(columns), values=", ".join(values), count=jobs(count)), place)
+    if background:
         places.sql("VACUUM (ANALYZE) stoker.jobs", place)
     return place

@@ -8,12 +8,13 @@ from functools import partial
 
 import psycopg
 
-from bench.background_postgres import BACKGROUNDS, prepare
+from bench.background_postgres import BACKGROUNDS, CROWDED, prepare
 from bench.measuring import Facts, jobs, rounds, run
 from bench.on_server import SETTINGS, OnServer
 from bench.places import Place, PostgresPlaces
 from bench.rival import Rival
 from bench.store import Store, machine
+from bench.web import web as web_of
 
 RIVALS = (
     Rival("PgQueuer", "pgqueuer", 30_000, bulk=True, together=True),
@@ -33,8 +34,8 @@ class OnPostgres:
         """The same drain in an empty database and beside many queued, scheduled and finished jobs."""
         prepared: dict[str, Place] = {}
         try:
-            for name in BACKGROUNDS:
-                prepared[name] = prepare(self._places, name)
+            for name, background in BACKGROUNDS.items():
+                prepared[name] = prepare(self._places, background)
             self._places.sql("CHECKPOINT")
             return rounds(
                 {name: partial(run, "scale", place, "drain", jobs(50_000)) for name, place in prepared.items()}
@@ -42,6 +43,15 @@ class OnPostgres:
         finally:
             for place in prepared.values():
                 self._places.drop(place)
+
+    def web(self) -> dict[str, Facts]:
+        """The dashboard over many jobs, and what watching costs the workers."""
+        place = prepare(self._places, CROWDED)
+        try:
+            self._places.sql("CHECKPOINT")
+            return web_of(place)
+        finally:
+            self._places.drop(place)
 
     def open_transaction(self) -> dict[str, Facts]:
         """A drain while somebody's transaction, begun before the first enqueue, lets no dead row be removed."""
@@ -76,6 +86,7 @@ def opened() -> Iterator[Store]:
             common.idle,
             common.flow,
             own.scale,
+            own.web,
             own.open_transaction,
         )
         yield Store(

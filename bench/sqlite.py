@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.background_sqlite import BACKGROUNDS, prepare
+from bench.background_sqlite import BACKGROUNDS, CROWDED, prepare
 from bench.flow import flow as flow_of
 from bench.measuring import Facts, Measure, jobs, rounds, run, seconds
 from bench.places import empty_file, file_place
 from bench.store import Store, machine
 from bench.tally import Tally
+from bench.web import web as web_of
 
 SYNCHRONOUS = ("full", "normal")
 SETTINGS = "no-op async task with an int and a str, records and fences kept"
@@ -98,7 +99,7 @@ def flow() -> dict[str, Facts]:
 def scale() -> dict[str, Facts]:
     """The same drain in an empty file, with 1,000,000 jobs queued behind, and with 5,000,000 finished rows."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_TMP")) as folder:
-        paths = {name: prepare(f"{folder}/{name}.db", name) for name in BACKGROUNDS}
+        paths = {name: prepare(f"{folder}/{name}.db", background) for name, background in BACKGROUNDS.items()}
 
         def one(name: str) -> Facts:
             return run("scale", file_place(paths[name], "normal"), "drain", jobs(50_000))
@@ -106,8 +107,14 @@ def scale() -> dict[str, Facts]:
         return rounds({name: partial(one, name) for name in BACKGROUNDS})
 
 
+def web() -> dict[str, Facts]:
+    """The dashboard over many jobs, and what watching costs the workers."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_TMP")) as folder:
+        return web_of(file_place(prepare(f"{folder}/crowded.db", CROWDED), "normal"))
+
+
 @contextmanager
 def opened() -> Iterator[Store]:
     """The store, to be measured."""
-    sections = {section.__name__: section for section in (drain, enqueue, latency, memory, idle, flow, scale)}
+    sections = {section.__name__: section for section in (drain, enqueue, latency, memory, idle, flow, scale, web)}
     yield Store("SQLite", machine({"sqlite": sqlite3.sqlite_version}, "huey", settings=SETTINGS), sections)
