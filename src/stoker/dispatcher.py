@@ -7,6 +7,7 @@ Rules that it keeps, whatever happens:
 
 - at most one exchange is under way; outcomes that arrive meanwhile ride the next one;
 - never more than `capacity` jobs run, nor more of a queue than its own limit;
+- a quiet worker claims nothing, and gives back what waits for a slot; what runs goes on;
 - an outcome is kept until a store answered for it; a claim that lost its lease is never started, nor its end reported;
 - no more is claimed than will start within about `PREFETCH` seconds at the present rate, and what did not start within
   `STALE` seconds is handed back.
@@ -96,6 +97,7 @@ class Dispatcher:
         self._rate = 0.0
         self._rate_at = 0.0
         self._finished = 0
+        self._quiet = False
         self._stopping = False
         self._deadline = 0.0
         self._told = False
@@ -118,8 +120,13 @@ class Dispatcher:
         return len(self._outcomes) + len(self._sent or ())
 
     @property
+    def quiet(self) -> bool:
+        """Whether no more jobs are claimed until it is woken."""
+        return self._quiet
+
+    @property
     def stopping(self) -> bool:
-        """Whether no more jobs are claimed."""
+        """Whether no more jobs are claimed, until the end."""
         return self._stopping
 
     # --- what happened ----------------------------------------------------------------------------------------------
@@ -168,7 +175,7 @@ class Dispatcher:
             if not self._buffer:
                 self._buffered_at = now
             self._buffer.extend(reply.claims)
-        if self._stopping:
+        if self._stopping or self._quiet:
             self.hand_back()
 
     def exchange_failed(self, now: float, *, transient: bool, pause: float = 0.0) -> None:
@@ -213,8 +220,19 @@ class Dispatcher:
         return lost
 
     def registered(self) -> None:
-        """The worker is alive (again), under a new name."""
+        """The worker is alive (again), under a new name, which nobody has told to be quiet."""
         self._hungry = self._registered = True
+        self._quiet = False
+
+    def quieten(self) -> None:
+        """Claim no more until woken; what runs goes on."""
+        self._quiet = True
+        self.hand_back()
+
+    def wake(self) -> None:
+        """Claim again."""
+        self._quiet = False
+        self._hungry = True
 
     def stop(self, now: float, grace: float) -> None:
         """Claim no more; give running jobs that many seconds, then tell them to stop. Again: the sooner end counts."""
@@ -273,7 +291,7 @@ class Dispatcher:
         return now < self._unsent_since + LINGER
 
     def _room(self) -> int:
-        if self._stopping or self.unsettled >= MAX_UNSETTLED:
+        if self._stopping or self._quiet or self.unsettled >= MAX_UNSETTLED:
             return 0
         occupied = len(self._running) + len(self._lost) + len(self._buffer)
         return min(MAX_BATCH, self.capacity + self._prefetch() - occupied)

@@ -271,6 +271,14 @@ class SimulatedWorker:
         self.dispatcher.stop(self.world.now, grace)
         self.soon(0, self.turn)
 
+    def quieten(self) -> None:
+        self.dispatcher.quieten()
+        self.soon(0, self.turn)
+
+    def wake(self) -> None:
+        self.dispatcher.wake()
+        self.soon(0, self.turn)
+
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
@@ -305,6 +313,7 @@ class SimulatedWorker:
             assert not self._flying
         elif decision.exchange is not None:
             assert not self._flying, "two exchanges under way"
+            assert not (self.dispatcher.quiet and decision.exchange.wants), "it asks for jobs, and should be quiet"
             assert sum(want.limit for want in decision.exchange.wants) >= 0
         elif decision.wake_at is None:
             assert self._flying, "asleep for ever"
@@ -315,6 +324,7 @@ class SimulatedWorker:
         key = (claim.ref, claim.fence)
         assert key not in self.executing, "started twice"
         assert not self.dispatcher.stopping, "started while stopping"
+        assert not self.dispatcher.quiet, "started while quiet"
         assert self._claimed_as[key] == self.id, "started after its lease was lost"
         for other in self.world.workers:
             if other is not self and any(ref == claim.ref for ref, _ in other.executing) and not other._stalled:

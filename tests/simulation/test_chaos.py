@@ -43,6 +43,7 @@ def end_calmly(simulation: Any, world: Any) -> None:
     deaf=rates,
     poison=rates,
     stalls=st.integers(0, 4),
+    quiets=st.integers(0, 4),
     queues=st.sampled_from([None, {"a": None, "b": 1}, {"a": 2, "b": 2}]),
     longest=st.sampled_from([0.01, 1.0, 20.0]),
     stubborn=st.sampled_from([0.0, 0.7]),
@@ -58,6 +59,7 @@ def test_every_job_ends_once_whatever_happens(
     deaf: float,
     poison: float,
     stalls: int,
+    quiets: int,
     queues: Any,
     longest: float,
     stubborn: float,
@@ -70,6 +72,10 @@ def test_every_job_ends_once_whatever_happens(
     for _ in range(stalls):
         worker = world.random.choice(world.workers)
         world.at(world.random.uniform(0, 40), lambda worker=worker: worker.stall(world.random.uniform(1, 40)))
+    for _ in range(quiets):
+        worker, at = world.random.choice(world.workers), world.random.uniform(0, 40)
+        world.at(at, worker.quieten)
+        world.at(at + world.random.uniform(0, 20), worker.wake)
     for _ in range(3):
         world.insert(
             12,
