@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 
 from stoker.errors import InvalidArguments, WorkflowError
 from stoker.job import storable
+from stoker.logbook import JobLogger, Logbook
 
 
 class Context:
@@ -23,6 +25,7 @@ class Context:
 
     __slots__ = (
         "_checkpoint",
+        "_lock",
         "_log",
         "_report",
         "_stop",
@@ -31,6 +34,7 @@ class Context:
         "attempt",
         "deadline",
         "job_id",
+        "logbook",
         "max_attempts",
         "message",
         "news",
@@ -76,22 +80,49 @@ class Context:
         self.news = False
         self.pressing = False
         """for workers: a checkpoint was saved that is not on its way yet"""
+        self.logbook: Logbook | None = None
+        """for workers: what was logged and is not on its way yet; None: nothing ever was"""
         self._checkpoint = checkpoint
+        self._lock = threading.Lock()
         self._report = report
         self._stop: str | None = None
         self._workflow: Any = None
-        self._log: logging.LoggerAdapter[logging.Logger] | None = None
+        self._log: JobLogger | None = None
 
     def __repr__(self) -> str:
         return f"<Context of {self.task} {self.job_id}, attempt {self.attempt} of {self.max_attempts}>"
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger named after the task (`stoker.task.NAME`) whose records carry the job's id and attempt."""
+        """A logger named after the task (`stoker.task.NAME`) whose records carry the job's id and attempt.
+
+        What it says from INFO up (and below, where that logger is enabled for it) is kept with the job as well, one log
+        an attempt: its last `LONGEST_LOG` characters. See `app.jobs.logs`.
+        """
         if self._log is None:
             facts: Mapping[str, object] = {"job_id": self.job_id, "attempt": self.attempt, "task": self.task}
-            self._log = logging.LoggerAdapter(logging.getLogger(f"stoker.task.{self.task}"), facts)
+            self._log = JobLogger(logging.getLogger(f"stoker.task.{self.task}"), facts, self._logged)
         return self._log
+
+    def _logged(self, lines: str) -> None:
+        self.keep(lines)
+        self._tell()
+
+    def keep(self, lines: str) -> None:
+        """For workers: have these lines kept with the job."""
+        if self.logbook is None:
+            with self._lock:
+                self.logbook = self.logbook or Logbook()
+        self.logbook.add(lines)
+
+    def take_log(self) -> str | None:
+        """For workers: what was logged since the last time, to be sent now."""
+        return None if self.logbook is None else self.logbook.take()
+
+    def put_log_back(self) -> None:
+        """For workers: what was taken last was not sent."""
+        if self.logbook is not None:
+            self.logbook.put_back()
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report how far the job is: `done` of `total`, or a fraction from 0.0 to 1.0 without `total`.

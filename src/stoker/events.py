@@ -22,6 +22,19 @@ class WorkerStarted(Struct, frozen=True):
     concurrency: int
 
 
+class WorkerQuieted(Struct, frozen=True):
+    """A worker was told to claim no more; what runs goes on."""
+
+    worker: str
+    running: int
+
+
+class WorkerWoken(Struct, frozen=True):
+    """A worker that was quiet claims again."""
+
+    worker: str
+
+
 class WorkerStopping(Struct, frozen=True):
     """A worker claims no more."""
 
@@ -116,6 +129,8 @@ class ScheduleFailed(Struct, frozen=True):
 
 Event = (
     WorkerStarted
+    | WorkerQuieted
+    | WorkerWoken
     | WorkerStopping
     | WorkerStopped
     | JobEnded
@@ -142,6 +157,10 @@ def log(event: Event) -> None:  # noqa: C901 - one line for each event
     match event:
         case WorkerStarted(worker, place, tasks, concurrency):
             _log.info("worker %s started on %s: %d tasks, %d at once", worker, place, tasks, concurrency)
+        case WorkerQuieted(worker, running):
+            _log.info("worker %s was told to be quiet: it claims no more, %d running jobs go on", worker, running)
+        case WorkerWoken(worker):
+            _log.info("worker %s was woken: it claims again", worker)
         case WorkerStopping(worker, running, grace):
             _log.info("worker %s is stopping: %d jobs running, up to %g s for them", worker, running, grace)
         case WorkerStopped(worker):

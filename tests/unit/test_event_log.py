@@ -29,6 +29,8 @@ FAILURE = Failure(attempt=2, type="ValueError", message="no\nsecond line")
 
 CASES = [
     (events.WorkerStarted("w", "/jobs.db", 3, 50), logging.INFO, "worker w started on /jobs.db: 3 tasks, 50 at once"),
+    (events.WorkerQuieted("w", 2), logging.INFO, "worker w was told to be quiet: it claims no more, 2 running jobs go"),
+    (events.WorkerWoken("w"), logging.INFO, "worker w was woken: it claims again"),
     (events.WorkerStopping("w", 2, 30.0), logging.INFO, "worker w is stopping: 2 jobs running, up to 30 s for them"),
     (events.WorkerStopped("w"), logging.INFO, "worker w stopped"),
     (ended(Verdict.COMPLETED), logging.DEBUG, "jobs.resize id-1 completed on attempt 2 "),

@@ -80,6 +80,11 @@ class Attempt:
         return self._context
 
     @property
+    def logged(self) -> bool:
+        """Whether the task has ever logged something."""
+        return self._context is not None and self._context.logbook is not None
+
+    @property
     def context(self) -> Context:
         """What the task sees; made when it is first wanted, because most tasks do not look."""
         if self._context is None:
@@ -155,7 +160,11 @@ class Attempt:
         if context is None or not context.news:
             return outcome
         return msgspec.structs.replace(
-            outcome, progress=context.value, message=context.message, checkpoint=context.saved
+            outcome,
+            progress=context.value,
+            message=context.message,
+            checkpoint=context.saved,
+            log=context.take_log(),
         )
 
     def ending(self, error: BaseException) -> Ending:

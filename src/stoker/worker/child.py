@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from functools import reduce
 from queue import SimpleQueue
 from typing import Any
 
+from stoker.context import Context
 from stoker.job import Ending
 from stoker.task import Task
 from stoker.worker.attempt import Attempt, raised
@@ -49,6 +51,8 @@ class Child:
             return run_sync(attempt)
         finally:
             self._attempt = None
+            if attempt.said is not None and attempt.said.news:
+                self._say(attempt.said)
 
     def _heed(self) -> None:
         """Pass an order to stop on to the attempt that it is for; it may come before the attempt or after its end."""
@@ -61,10 +65,26 @@ class Child:
             attempt.stop(stop.reason)
 
     def _report(self, attempt: Attempt) -> None:
+        """Send what the task said before it goes on: who is killed has said it all the same.
+
+        While the worker does not keep up with the wire, it can wait for the next report, or for the end.
+        """
         context = attempt.context
-        saved = context.saved if context.pressing else None  # once: it may be large
-        context.pressing = False
-        self._send(Said(context.value, context.message, saved))
+        if context.pressing or self._has_room():
+            self._say(context)
+
+    def _has_room(self) -> bool:
+        """Whether the wire takes something without a wait."""
+        poll = select.poll()  # one each time: it is not for several threads
+        poll.register(self._wire, select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def _say(self, context: Context) -> None:
+        with self._sending:  # what is taken first is sent first
+            context.news = False
+            saved = context.saved if context.pressing else None  # once: it may be large
+            context.pressing = False
+            self._wire.sendall(packed(Said(context.value, context.message, saved, context.take_log())))
 
     def _send(self, message: FromChild) -> None:
         with self._sending:

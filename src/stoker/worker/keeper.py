@@ -1,6 +1,7 @@
 """Keeps the worker's lease, in a thread and on a connection of its own, so that a blocked event loop does not lose it.
 
-The same thread sends progress, hears orders, gives back the jobs of dead workers, prunes, and watches the loop.
+The same thread sends progress and logs, hears orders, tells how attempts ended, gives back the jobs of dead workers,
+prunes, and watches the loop.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -19,8 +20,9 @@ from stoker.drivers.driver import Driver
 from stoker.errors import StokerError
 from stoker.events import JobsRecovered, LoopBlocked, Sink, StoreFailed
 from stoker.job import Progress
-from stoker.store import Orders, Store, Worker
+from stoker.store import Command, Orders, Store, Worker
 from stoker.worker.attempt import Attempt
+from stoker.worker.tallying import Tallying
 
 PULSE = 0.25
 """seconds between two looks for orders, and at most between a report of progress and its arrival"""
@@ -35,7 +37,11 @@ class Hearer(Protocol):
     """Who is told what the store ordered. Called on the event loop."""
 
     def ordered(self, orders: Orders) -> None:
-        """Orders arrived."""
+        """Orders arrived: whenever there are any to cancel, and when the command is another than before."""
+        ...
+
+    def carried(self, attempts: Sequence[Attempt]) -> None:
+        """What these logged is on its way no more: see `Keeper.carries`."""
         ...
 
     def lease_lost(self, worker: Worker) -> None:
@@ -70,6 +76,11 @@ class Keeper:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._dirty: dict[int, Attempt] = {}
+        self._carrying = threading.Lock()
+        self._carried: dict[Attempt, bool] = {}
+        """whose lines are on their way, and whether somebody waits for them to arrive"""
+        self._heard: Command | None = None
+        self.tallying = Tallying(store, driver)
         self._losing = threading.Lock()
         self._held_until = 0.0
         self._renew_at = 0.0
@@ -91,6 +102,7 @@ class Keeper:
         with self._losing:
             self._held_until = asked_at + self._lease
             self._renew_at = asked_at + self._lease / 3
+            self._heard = None
             self.worker = worker
         return worker
 
@@ -129,12 +141,25 @@ class Keeper:
             context.pressing = False
             self._bell.set()  # a checkpoint is worth a trip of its own; the progress after it is not
 
+    def carries(self, attempt: Attempt) -> bool:
+        """Whether lines of an attempt that has ended are on their way to the store, so that its outcome must wait.
+
+        If so, `Hearer.carried` is told when they are not: they have arrived, or can be sent with the outcome.
+        """
+        with self._carrying:
+            if attempt not in self._carried:
+                return False
+            self._carried[attempt] = True
+            return True
+
     def stop(self) -> None:
         """End the thread; the worker is forgotten by the store."""
         self._stopped = True
         self._bell.set()
         if self._thread is not None:
             self._thread.join()
+        with suppress(Exception):  # statistics: the end does not wait for them
+            self.tallying.tell(clock.monotonic())
         if self.worker is not None:
             with suppress(StokerError):  # its lease runs out by itself
                 self._driver.run(self._store.retire(self.worker.id))
@@ -170,10 +195,19 @@ class Keeper:
         if not orders.alive:
             self._lost(worker)
             return
-        if orders.cancel:
-            self._tell(lambda: self._hearer.ordered(orders))
+        if orders.cancel or orders.command is not self._heard:
+            self._heard = orders.command
+            self._tell(lambda: self._order(worker, orders))
+        if self.tallying.due(now):
+            self._tell_tallies(now)
         if now >= self._tidy_at:
             self._tidy(now)
+
+    def _order(self, worker: Worker, orders: Orders) -> None:
+        """On the loop: pass orders on, if they are still this worker's. Another, that it became, may have been told
+        otherwise."""
+        if self.worker is worker:
+            self._hearer.ordered(orders)
 
     def _exchange_words(self, worker: Worker, now: float) -> Orders:
         """Renew the lease when a third of it is gone, send news if there are any, and hear."""
@@ -185,9 +219,13 @@ class Keeper:
         try:
             orders = self._driver.run(self._store.heartbeat(worker.id, [report for _, report in reports], lease))
         except StokerError:  # anything else may be the fault of what a task said: that is dropped, the lease is not
-            for attempt, _ in reports:
+            for attempt, said in reports:
                 self._dirty.setdefault(attempt.claim.ref, attempt)
+                if said.log is not None:
+                    attempt.context.put_log_back()
             raise
+        finally:
+            self._arrived()
         if renew and orders.alive:
             # Counted from when it was asked, so that this worker gives up before the store gives away.
             with self._losing:
@@ -198,14 +236,31 @@ class Keeper:
 
     def _gather(self) -> list[tuple[Attempt, Progress]]:
         reports = []
-        while self._dirty:
-            _, attempt = self._dirty.popitem()
-            context = attempt.said
-            if context is not None and not attempt.ended:
-                claim = attempt.claim
-                said = Progress(claim.ref, claim.fence, context.value, context.message, context.saved)
-                reports.append((attempt, said))
+        with self._carrying:
+            while self._dirty:
+                _, attempt = self._dirty.popitem()
+                context = attempt.said
+                if context is not None and not attempt.ended:
+                    claim, log = attempt.claim, context.take_log()
+                    if log is not None:
+                        self._carried[attempt] = False
+                    said = Progress(claim.ref, claim.fence, context.value, context.message, context.saved, log)
+                    reports.append((attempt, said))
         return reports
+
+    def _arrived(self) -> None:
+        """Nothing is on its way any more; say so to who waits for that."""
+        with self._carrying:
+            awaited = [attempt for attempt, waits in self._carried.items() if waits]
+            self._carried.clear()
+        if awaited:
+            self._tell(lambda: self._hearer.carried(awaited))
+
+    def _tell_tallies(self, now: float) -> None:
+        try:
+            self.tallying.tell(now)
+        except Exception as error:  # noqa: BLE001 - a store may fail in any way; the lease has nothing to do with it
+            self._emit(StoreFailed(error, 0))
 
     def _tidy(self, now: float) -> None:
         """Give back the jobs of dead workers, and prune. Any process may; at odd times, so that not all do at once."""

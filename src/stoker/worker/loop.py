@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -25,12 +25,14 @@ from stoker.events import (
     Sink,
     StoreBack,
     StoreFailed,
+    WorkerQuieted,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
+    WorkerWoken,
 )
 from stoker.job import LIVE, Claim, Ending, Interrupted, Raised, Verdict
-from stoker.store import Exchanged, Filter, Orders, Page, Routing, Store, Worker
+from stoker.store import Command, Exchanged, Filter, Orders, Page, Routing, Store, Worker
 from stoker.task import Registry
 from stoker.worker.attempt import CANCELLED, LOST, STOPPING, Attempt
 from stoker.worker.deadlines import Deadlines
@@ -95,7 +97,10 @@ class WorkerLoop:
         self._keeper = Keeper(
             store, driver.sibling(), self._introduce, self, emit, lease=options.lease, chance=self._chance
         )
+        self._count = self._keeper.tallying.count
         self._attempts: dict[int, Attempt] = {}
+        self._withheld: dict[Attempt, Ending] = {}
+        """attempts that have ended, while something that they logged is on its way"""
         self._telling: set[asyncio.Task[None]] = set()
         self._registering: asyncio.Task[None] | None = None
         self._starting = False
@@ -167,6 +172,7 @@ class WorkerLoop:
         self._deadlines.close()
         self._threads.close()
         await self._processes.close()
+        self._keeper.tallying.hand_over()
         await in_thread(self._keeper.stop)
         await asyncio.gather(*self._telling)
         self._tell_dropped()
@@ -228,6 +234,7 @@ class WorkerLoop:
     def _beat(self) -> None:
         """A sign of life; and a look at the lease, for the keeper may be waiting for a store that never answers."""
         self._keeper.beat()
+        self._keeper.tallying.hand_over()
         worker = self._keeper.worker
         if worker is not None and not self._keeper.holds(worker) and self._keeper.lose(worker):
             self.lease_lost(worker)
@@ -340,12 +347,17 @@ class WorkerLoop:
     def _ended(self, attempt: Attempt, ending: Ending) -> None:
         claim = attempt.claim
         attempt.ended = True
+        if attempt.logged and self._keeper.carries(attempt):
+            self._withheld[attempt] = ending  # the outcome would overtake it, and the store take it no more
+            return
         if self._attempts.get(claim.ref) is attempt:
             del self._attempts[claim.ref]
         if attempt.options.timeout is not None:
             self._deadlines.sweep()
         outcome = attempt.outcome(ending, self._chance)
         kept = self._dispatcher.finished(claim, outcome)
+        if kept:
+            self._count(claim.queue, outcome.verdict)
         if outcome.verdict is not Verdict.COMPLETED:
             self._emit(JobEnded(claim, outcome))
             if kept and outcome.verdict is Verdict.FAILED and self._registry.on_failure:
@@ -375,6 +387,31 @@ class WorkerLoop:
             attempt = self._attempts.get(ref)
             if attempt is not None and attempt.claim.fence == fence:
                 attempt.stop(CANCELLED)
+        if orders.command is Command.STOP:
+            self.stop()
+        elif orders.command is Command.QUIET:
+            self._be_quiet()
+        else:
+            self._be_awake()
+
+    def carried(self, attempts: Sequence[Attempt]) -> None:
+        """See `Hearer.carried`: their outcomes may go."""
+        for attempt in attempts:
+            ending = self._withheld.pop(attempt, None)
+            if ending is not None:
+                self._ended(attempt, ending)
+
+    def _be_quiet(self) -> None:
+        if not (self._dispatcher.quiet or self._dispatcher.stopping):
+            self._emit(WorkerQuieted(self.id or "?", len(self._attempts)))
+            self._dispatcher.quieten()
+            self._wake()
+
+    def _be_awake(self) -> None:
+        if self._dispatcher.quiet and not self._dispatcher.stopping:
+            self._emit(WorkerWoken(self.id or "?"))
+            self._dispatcher.wake()
+            self._wake()
 
     def lease_lost(self, worker: Worker) -> None:
         """See `Hearer.lease_lost`: stop what runs, and begin anew under another id."""

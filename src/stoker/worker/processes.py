@@ -114,11 +114,13 @@ class _Child:
         try:
             while True:
                 match await self._receive():
-                    case Said(progress, message, checkpoint):
+                    case Said(progress, message, checkpoint, log):
                         context = attempt.context
                         context.value, context.message = progress, message
                         if checkpoint is not None:
                             context.saved, context.pressing = checkpoint, True
+                        if log is not None:
+                            context.keep(log)
                         context.news = True
                         if attempt.report is not None:
                             attempt.report(attempt)

@@ -37,6 +37,8 @@ class Said(Struct, frozen=True, tag=True):
     message: str | None
     checkpoint: str | None
     """None: nothing new was saved since the last report"""
+    log: str | None
+    """what was logged since the last report"""
 
 
 class Ended(Struct, frozen=True, tag=True):
