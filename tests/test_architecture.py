@@ -14,7 +14,7 @@ SRC = Path(__file__).parent.parent / "src" / "stoker"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("forking",),
     ("errors", "clock", "job", "schedule", "printable"),
-    ("context", "settings", "timing", "step"),
+    ("logbook", "context", "settings", "timing", "step"),
     ("codec", "plan", "retry", "tokens"),
     ("options", "declarations", "schedule_record", "shell"),
     ("task",),
@@ -216,10 +216,10 @@ def test_the_public_names_are_these():
 
     names = """
         AppClosed BoundTask Call Cancel ConfigError Context InvalidArguments InvalidOption Job JobCancelled JobFailed
-        JobHandle JobNotFound KeyTaken LockLost LockTaken MissingExtra PayloadTooLarge Retry ScheduleNotFound
-        ScheduleRecord Snooze State Step Stoker StokerError StoreBroken StoreUnavailable TaskError UnknownTask Workflow
-        WorkflowError WorkflowHandle WorkflowNotFound WorkflowRecord WorkflowSealed batch chain exponential fixed
-        previous
+        JobHandle JobNotFound KeyTaken LockLost LockTaken Log MissingExtra PayloadTooLarge Retry ScheduleNotFound
+        ScheduleRecord Snooze State Step Stoker StokerError StoreBroken StoreUnavailable TaskError UnknownTask
+        WorkerNotFound Workflow WorkflowError WorkflowHandle WorkflowNotFound WorkflowRecord WorkflowSealed batch chain
+        exponential fixed previous
     """
     assert sorted(stoker.__all__) == names.split()
     assert all(hasattr(stoker, name) for name in stoker.__all__)

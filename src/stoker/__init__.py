@@ -26,12 +26,13 @@ from stoker.errors import (
     StoreUnavailable,
     TaskError,
     UnknownTask,
+    WorkerNotFound,
     WorkflowError,
     WorkflowNotFound,
     WorkflowSealed,
 )
 from stoker.handle import JobHandle
-from stoker.job import Job, State
+from stoker.job import Job, Log, State
 from stoker.retry import exponential, fixed
 from stoker.schedule_record import ScheduleRecord
 from stoker.step import Step, previous
@@ -55,6 +56,7 @@ __all__ = [
     "KeyTaken",
     "LockLost",
     "LockTaken",
+    "Log",
     "MissingExtra",
     "PayloadTooLarge",
     "Retry",
@@ -69,6 +71,7 @@ __all__ = [
     "StoreUnavailable",
     "TaskError",
     "UnknownTask",
+    "WorkerNotFound",
     "Workflow",
     "WorkflowError",
     "WorkflowHandle",

@@ -66,6 +66,14 @@ class JobNotFound(StokerError, LookupError):
         self.id = id
 
 
+class WorkerNotFound(StokerError, LookupError):
+    """No worker of that id is alive. Nothing was told to anybody."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"no living worker has the id {id!r}; `stoker workers list` shows those that there are")
+        self.id = id
+
+
 class WorkflowError(StokerError, ValueError):
     """A workflow cannot be as it was put together, or a step of it cannot run for want of another's result."""
 

@@ -12,17 +12,18 @@ import msgspec
 
 from stoker.clock import monotonic, to_span
 from stoker.engine import Engine, Script
-from stoker.errors import InvalidOption, KeyTaken, StokerError
+from stoker.errors import InvalidOption, KeyTaken, StokerError, WorkerNotFound
 from stoker.handle import JobHandle
-from stoker.job import FINAL, Job, State
+from stoker.job import FINAL, Job, Log, State
 from stoker.options import concurrency_of, rate_of
 from stoker.plan import Plan
-from stoker.store import Action, Change, Facet, Fair, Filter, Page, QueueInfo, QueueLimit, Store, Worker
+from stoker.store import Action, Change, Command, Facet, Fair, Filter, Page, QueueInfo, QueueLimit, Store, Worker
 
 Which = str | Filter | Iterable[str] | None
 """A job's id, several ids, or a filter; None: the filter that the keywords make."""
 
 _Jobs = list[Job]
+_Logs = list[Log]
 
 _CHUNK: Final = 1000
 """Jobs changed in one transaction, so that nobody waits long for the store."""
@@ -52,6 +53,23 @@ class Jobs:
     async def aget(self, id: str) -> Job:
         """The record of a job. Raises `JobNotFound`."""
         return await self._engine.aplay(self._engine.get(id))
+
+    def logs(self, id: str) -> _Logs:
+        """What the attempts of a job said through `ctx.log`, oldest first. Raises `JobNotFound`.
+
+        Of each the last `LONGEST_LOG` characters, of the last `LOGS_KEPT` attempts (see `stoker.job`).
+        """
+        return self._engine.play(self._logs(id))
+
+    async def alogs(self, id: str) -> _Logs:
+        """As `logs`."""
+        return await self._engine.aplay(self._logs(id))
+
+    def _logs(self, id: str) -> Script[_Logs]:
+        logs: _Logs = yield self._store.logs(id)
+        if not logs:
+            yield from self._engine.get(id)  # none is known of, or no job is
+        return logs
 
     def handle(self, id: str) -> JobHandle[Any]:
         """A handle of a job whose id was kept, to wait for its result."""
@@ -315,6 +333,41 @@ class Workers:
     async def alist(self) -> Sequence[Worker]:
         """As `list`."""
         return (await self._engine.arun(self._engine.connection.store.census())).workers
+
+    def quiet(self, id: str) -> None:
+        """Have a worker claim no more; what it runs goes on, and it stays. Raises `WorkerNotFound`.
+
+        It hears of it within a second. Others get what it leaves.
+        """
+        self._engine.play(self._tell(id, Command.QUIET))
+
+    async def aquiet(self, id: str) -> None:
+        """As `quiet`."""
+        await self._engine.aplay(self._tell(id, Command.QUIET))
+
+    def wake(self, id: str) -> None:
+        """Have a quiet worker claim again; one that is stopping stops all the same. Raises `WorkerNotFound`."""
+        self._engine.play(self._tell(id, None))
+
+    async def awake(self, id: str) -> None:
+        """As `wake`."""
+        await self._engine.aplay(self._tell(id, None))
+
+    def stop(self, id: str) -> None:
+        """Have a worker stop as SIGTERM would: it claims no more, what runs gets the grace, the process ends.
+
+        Raises `WorkerNotFound`. Its fleet does not replace it. Whoever runs its process may: systemd, Kubernetes.
+        """
+        self._engine.play(self._tell(id, Command.STOP))
+
+    async def astop(self, id: str) -> None:
+        """As `stop`."""
+        await self._engine.aplay(self._tell(id, Command.STOP))
+
+    def _tell(self, id: str, command: Command | None) -> Script[None]:
+        told = yield self._engine.connection.store.command(id, command)
+        if not told:
+            raise WorkerNotFound(id)
 
 
 # --- filters as people write them -----------------------------------------------------------------------------------

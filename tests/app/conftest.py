@@ -91,10 +91,13 @@ class Place:
         if self.mode == "queue":
             self.worker(**{"drain": True, "concurrency": 1, **options}).join()
 
+    def close_workers(self, grace: float | None = 0) -> None:
+        for serving in self._serving:
+            serving.stop(grace)
+
     def close(self) -> None:
         try:
-            for serving in self._serving:
-                serving.stop(0)
+            self.close_workers()
         finally:
             self.app.close()
             self._fresh.__exit__(None, None, None)
