@@ -273,13 +273,14 @@ class Stoker:
     def lifespan(self, *, scheduler: bool = True, **options: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
         """For an ASGI framework: `FastAPI(lifespan=app.lifespan())` runs a worker inside the server's own loop.
 
-        And a scheduler beside it, unless `scheduler=False`. Takes the options of `worker`. In the modes `async` and
-        `foreground` the jobs run without it.
+        And a scheduler beside it, unless `scheduler=False`. Takes the options of `worker`. Starlette takes it the same
+        way, Litestar in a list. It starts nothing where something else runs the jobs: in the modes `async` and
+        `foreground`, and under `stoker start --web`, whose own worker does.
         """
 
         @asynccontextmanager
         async def lifespan(_: Any) -> AsyncIterator[None]:
-            if self.settings.mode != "queue":
+            if self.settings.mode != "queue" or self._engine.staffed:
                 yield
                 return
             worker = self.worker(**options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,7 @@ from stoker.call import Call
 from stoker.connect import Connection, connect
 from stoker.drivers.aside import in_thread
 from stoker.drivers.borrowed import borrow
+from stoker.drivers.driver import Driver
 from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, StoreUnavailable, TaskError
 from stoker.job import FINAL, Inserted, Job, NewJob
 from stoker.options import KEEP_FOR
@@ -64,11 +65,16 @@ class Engine:
         self.registry = registry
         self.local: Local | None = None
         self.new_ids = clock.IdSource()
+        self.staffed = False
+        """whether this process was started to run the app's parts, so that `lifespan` has none to start"""
+        self.partings: list[Callable[[], object]] = []
+        """what ends streams that would never end by themselves"""
         self._lock = threading.Lock()
         self._connection = self._connect()
         self._ready = False
         self._closed = False
         self._pid = os.getpid()
+        self._asides: list[Driver] = []
         self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batcher] = WeakKeyDictionary()
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watcher] = WeakKeyDictionary()
 
@@ -84,6 +90,12 @@ class Engine:
     def connection(self) -> Connection:
         """The store and its driver; opened or not."""
         return self._connection
+
+    def aside(self) -> Driver:
+        """A driver of the same place with connections of its own, for who asks much; it is closed with the app."""
+        made = self._connection.driver.sibling()
+        self._asides.append(made)
+        return made
 
     # --- opening and closing ----------------------------------------------------------------------------------------
 
@@ -132,7 +144,13 @@ class Engine:
         if self.local is not None:
             self.local.close(self.settings.grace)
         self._closed = True
-        self._connection.driver.close()
+        for driver in (*self._asides, self._connection.driver):
+            driver.close()
+
+    def part(self) -> None:
+        """End every stream: the server that they come from is about to stop. On its loop."""
+        for end in self.partings:
+            end()
 
     # --- plans ------------------------------------------------------------------------------------------------------
 

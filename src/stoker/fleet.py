@@ -1,4 +1,5 @@
 """Worker processes and their signals: one in this process, or several as children that are started again when they die.
+Among several, a server has a process of its own, so that jobs and requests do not take each other's time.
 
 SIGTERM or SIGINT: no more claims, running jobs get the grace, the rest goes back. A second signal ends the grace at
 once, and still gives everything back.
@@ -10,13 +11,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stoker.errors import MissingExtra
 from stoker.member import SIGNALS, USAGE, Parts, run_member
+from stoker.serving import listener
+from stoker.target import load_app
 from stoker.worker.loop import WorkerOptions
 from stoker.worker.looping import run_loop
 
@@ -25,20 +29,20 @@ _LONGEST_PAUSE = 30.0
 
 
 class Fleet:
-    """Several worker processes under one parent, which itself runs no jobs."""
+    """Several processes under one parent, which itself runs no jobs: one for each of `crew`."""
 
-    def __init__(self, target: str, options: WorkerOptions, processes: int, parts: Parts = Parts()) -> None:
-        words = (msgspec.json.encode(options).decode(), msgspec.json.encode(parts).decode())
-        self._command = [sys.executable, "-m", "stoker.member", target, *words]
-        self._size = processes
+    def __init__(self, target: str, options: WorkerOptions, crew: Sequence[Parts]) -> None:
+        self._command = [sys.executable, "-m", "stoker.member", target, msgspec.json.encode(options).decode()]
+        self._crew = crew
         self._children: set[asyncio.subprocess.Process] = set()
         self._stopping = False
+        self._unfit = False
         self._told = asyncio.Event()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopping
+        """Whether it was told to stop, and does not end because one of its processes could not begin."""
+        return self._stopping and not self._unfit
 
     def stop(self) -> None:
         """Pass the order to stop on to every child. Again: at once."""
@@ -59,7 +63,7 @@ class Fleet:
             loop.add_signal_handler(number, self.stop)
         lifeline, held = os.pipe()
         try:
-            codes = await asyncio.gather(*(self._keep(lifeline) for _ in range(self._size)))
+            codes = await asyncio.gather(*(self._keep(parts, lifeline) for parts in self._crew))
             return max(codes)
         finally:
             os.close(lifeline)
@@ -67,23 +71,28 @@ class Fleet:
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
 
-    async def _keep(self, lifeline: int) -> int:
+    async def _keep(self, parts: Parts, lifeline: int) -> int:
         """Keep one child alive. One that dies young is started again ever later."""
         loop = asyncio.get_running_loop()
         pause = 0.5
         while True:
             began = loop.time()
-            code = await self._run_child(lifeline)
-            if self._stopping or code in (0, USAGE):
+            code = await self._run_child(parts, lifeline)
+            if code == USAGE and not self._stopping:  # a fleet without one of its parts would look healthy
+                self._unfit = True
+                self.stop()
+            if self._stopping or code == 0:
                 return max(code, 0)
             pause = min(_LONGEST_PAUSE, pause * 2) if loop.time() - began < _QUICK_DEATH else 0.5
             _say(f"a worker process ended with {_how(code)}; starting another in {pause:g} s")
             if await self._told_within(pause):
                 return 1
 
-    async def _run_child(self, lifeline: int) -> int:
+    async def _run_child(self, parts: Parts, lifeline: int) -> int:
         # The child holds the reading end of a pipe that nobody writes to: it sees its parent's end, however that came.
-        child = await asyncio.create_subprocess_exec(*self._command, str(lifeline), pass_fds=[lifeline])
+        words = (msgspec.json.encode(parts).decode(), str(lifeline))
+        fds = [lifeline] if parts.serving is None or parts.serving.fd is None else [lifeline, parts.serving.fd]
+        child = await asyncio.create_subprocess_exec(*self._command, *words, pass_fds=fds)
         self._children.add(child)
         if self._stopping:
             child.send_signal(signal.SIGTERM)
@@ -105,22 +114,29 @@ def run_fleet(
     target: str, options: WorkerOptions, *, processes: int = 1, reload: bool = False, parts: Parts = Parts()
 ) -> int:
     """Run that many processes until they are stopped; the exit code. `reload`: anew whenever code changes."""
-    if reload:
-        return run_loop(_reloading(target, options, processes, parts))
-    if processes > 1:
-        return run_loop(_fleet(target, options, processes, parts))
-    return run_member(target, options, parts=parts)
+    if not reload and processes == 1:
+        return run_member(target, options, parts=parts)
+    crew = _crew(target, options, processes, parts)
+    return run_loop(_reloading(target, options, crew) if reload else Fleet(target, options, crew).run())
 
 
-async def _fleet(target: str, options: WorkerOptions, processes: int, parts: Parts) -> int:
-    return await Fleet(target, options, processes, parts).run()
+def _crew(target: str, options: WorkerOptions, processes: int, parts: Parts) -> list[Parts]:
+    """What each process of a fleet does. Its server listens at a socket of the parent's, which outlives it."""
+    serving = None if options.drain else parts.serving
+    if serving is not None:
+        there = listener(serving, load_app(target))
+        serving = replace(serving, fd=there.detach())
+    if processes == 1:
+        return [replace(parts, serving=serving)]
+    workers = [replace(parts, serving=None)] * processes
+    return workers if serving is None else [*workers, Parts(worker=False, scheduler=False, serving=serving)]
 
 
-async def _reloading(target: str, options: WorkerOptions, processes: int, parts: Parts) -> int:
+async def _reloading(target: str, options: WorkerOptions, crew: Sequence[Parts]) -> int:
     """For development: stop and start the fleet anew whenever a Python file below this folder changes."""
     watch = _watcher()
     while True:
-        fleet = Fleet(target, options, processes, parts)
+        fleet = Fleet(target, options, crew)
         running = asyncio.ensure_future(fleet.run())
         stopped = asyncio.Event()
         watching = asyncio.ensure_future(_next_change(watch, stopped))

@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """seconds that running jobs get when their worker is asked to stop"""
     secret: str | None = None
     """what tokens are signed with; None: one that is made once and kept in the store"""
+    identify: str | None = None
+    """`module:function` that says who asks the server of `stoker server` and `stoker start`"""
     schedules: tuple[dict[str, Any], ...] = ()
     """schedules that the file declares, as `[[schedules]]`; see `schedule_table`"""
 

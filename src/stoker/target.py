@@ -1,13 +1,14 @@
-"""`module:attribute` → the app that it names. Every way to get it wrong has a message of its own."""
+"""`module:attribute` → the app or the function that it names. Every way to get it wrong has a message of its own."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import traceback
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stoker.app import Stoker
 from stoker.errors import ConfigError
@@ -18,12 +19,7 @@ def load_app(target: str) -> Stoker:
 
     The current directory is put on the path. Raises `ConfigError` that says what is wrong with the target.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    module_name, _, attribute = target.partition(":")
-    if not module_name or module_name.endswith(".py") or "/" in module_name:
-        raise ConfigError(f"--app takes MODULE:ATTRIBUTE, as in jobs:app, not {target!r}")
+    module_name, attribute = _split(target, "--app", "jobs:app")
     module = _imported(module_name)
     if not attribute:
         return _only_app(module, module_name)
@@ -34,6 +30,35 @@ def load_app(target: str) -> Stoker:
     if not isinstance(found, Stoker):
         raise ConfigError(f"{target} is {type(found).__qualname__}, not a Stoker; {_apps(module)}")
     return found
+
+
+def load_callable(target: str, name: str) -> Callable[..., Any]:
+    """What `module:attribute` names, which must be something to call. `name`: how messages call it.
+
+    The current directory is put on the path. Raises `ConfigError` that says what is wrong with the target.
+    """
+    module_name, attribute = _split(target, name, "web:api")
+    if not attribute:
+        raise ConfigError(f"{name} takes MODULE:ATTRIBUTE, as in web:api, not {target!r}")
+    module = _imported(module_name)
+    try:
+        found = reduce(getattr, attribute.split("."), module)
+    except AttributeError:
+        raise ConfigError(f"{name} {target}: the module {module_name} has no {attribute!r}") from None
+    if not callable(found):
+        raise ConfigError(f"{name} {target} is {type(found).__qualname__}, and cannot be called")
+    return cast("Callable[..., Any]", found)
+
+
+def _split(target: str, name: str, example: str) -> tuple[str, str]:
+    """The module's name and the attribute's, with the current directory on the path."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    module_name, _, attribute = target.partition(":")
+    if not module_name or module_name.endswith(".py") or "/" in module_name:
+        raise ConfigError(f"{name} takes MODULE:ATTRIBUTE, as in {example}, not {target!r}")
+    return module_name, attribute
 
 
 def _imported(name: str) -> Any:

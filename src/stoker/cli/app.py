@@ -20,6 +20,7 @@ from stoker.cli import (
     queues,
     schedules,
     schema,
+    server,
     starter,
     top,
     work,
@@ -63,6 +64,7 @@ def _options(
 app.command("demo", epilog=epilog(["stoker demo", "stoker demo --crash"]), rich_help_panel="Begin")(demo.demo)
 starter.add_to(app)
 work.add_to(app)
+server.add_to(app)
 enqueuing.add_to(app)
 app.add_typer(jobs.group, name="jobs", rich_help_panel="Jobs")
 app.add_typer(workflows.group, name="workflows", rich_help_panel="Jobs")

@@ -1,4 +1,4 @@
-"""`stoker worker`, `stoker scheduler` and `stoker start`: running jobs, and enqueuing them by schedule."""
+"""`stoker worker`, `stoker scheduler` and `stoker start`: running jobs, enqueuing them by schedule, serving them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from stoker import clock
 from stoker.app import Stoker
 from stoker.cli.command import command
+from stoker.cli.hosting import Hosting
 from stoker.cli.output import note
 from stoker.cli.values import age, queues, split
 from stoker.cli.where import Code
@@ -21,6 +22,7 @@ from stoker.errors import ConfigError, StoreUnavailable
 from stoker.fleet import run_fleet
 from stoker.member import Parts
 from stoker.printable import CleanFormatter
+from stoker.settings import load
 from stoker.target import load_app
 from stoker.worker.loop import WorkerOptions
 
@@ -99,7 +101,14 @@ def add_to(group: typer.Typer) -> None:
         panel="Run",
     )(worker)
     command(group, "scheduler", "stoker scheduler --app jobs:app", panel="Run")(scheduler)
-    command(group, "start", "stoker start", "stoker start --reload --log-level debug", panel="Run")(start)
+    command(
+        group,
+        "start",
+        "stoker start --app jobs:app",
+        "stoker start --web main:api --port 8000",
+        "stoker start --reload --log-level debug",
+        panel="Run",
+    )(start)
 
 
 def worker(
@@ -131,19 +140,32 @@ def scheduler(
 def start(
     code: Code,
     labour: Labour,
+    hosting: Hosting,
+    web: Annotated[
+        str | None,
+        typer.Option("--web", metavar="MODULE:ATTR", help="Serve this ASGI application instead of the dashboard."),
+    ] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave out the worker.")] = False,
-    no_server: Annotated[
-        bool, typer.Option("--no-server", help="Leave out the server (this version has none).")
-    ] = False,
+    no_server: Annotated[bool, typer.Option("--no-server", help="Leave out the server.")] = False,
     no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Leave out the scheduler.")] = False,
 ) -> int:
-    """Start everything that this project needs, in one process.
+    """Start everything that this project needs, in one process: worker, scheduler, and a server with the dashboard.
 
-    In this version that is a worker and a scheduler; the server is still to come.
+    With --web the server is one for your own application. With --processes the server has a process of its own.
     """
-    if no_worker and no_scheduler:
-        raise typer.BadParameter("without the worker and the scheduler there is nothing to start in this version")
-    return _work(code, labour, Parts(not no_worker, not no_scheduler))
+    if no_worker and no_scheduler and no_server:
+        raise typer.BadParameter("without the worker, the scheduler and the server there is nothing to start")
+    if no_server and web is not None:
+        raise typer.BadParameter("without the server, nothing serves --web", param_hint="--no-server")
+    if web is not None and (hosting.read_only or hosting.identify):
+        raise typer.BadParameter("your own application says itself who may do what in it", param_hint="--web")
+    serving = None if no_server else hosting.serving(web)
+    return _work(Code(code.app or load().app or _module(web)), labour, Parts(not no_worker, not no_scheduler, serving))
+
+
+def _module(web: str | None) -> str | None:
+    """Where no app is named: the module of the web application, for it may hold the one that it uses."""
+    return web.partition(":")[0] if web else None
 
 
 def _work(code: Code, labour: Labour, parts: Parts) -> int:
@@ -151,20 +173,32 @@ def _work(code: Code, labour: Labour, parts: Parts) -> int:
     app = load_app(target)
     options = labour.options(app)
     if app.settings.mode != "queue":
-        raise ConfigError(
-            f"this app runs its jobs by itself (mode {app.settings.mode!r}); there is no work for workers"
-        )
-    if not app.engine.connection.store.traits.shared:
-        if not parts.worker:
-            raise ConfigError("the jobs of memory:// live in one process; a scheduler needs a store that others share")
-        note("the jobs of memory:// live in one process; this worker sees only what its own code enqueues")
+        if parts.serving is None or labour.drain:
+            raise ConfigError(
+                f"this app runs its jobs by itself (mode {app.settings.mode!r}); there is no work for workers"
+            )
+        parts = Parts(worker=False, scheduler=False, serving=parts.serving)
+    elif not app.engine.connection.store.traits.shared:
+        _check_alone(parts, labour.processes or app.settings.processes)
     if parts.worker and not len(app.registry):
         note(f"{target} declares no tasks, so this worker will take no jobs; import your tasks in that module")
-    _log(labour.log_level)
+    set_up_log(labour.log_level)
     if labour.wait:
         _wait_for_store(app)
     processes = (labour.processes or app.settings.processes) if parts.worker else 1
     return run_fleet(target, options, processes=processes, reload=labour.reload, parts=parts)
+
+
+def _check_alone(parts: Parts, processes: int) -> None:
+    """What can be of use where jobs live in the memory of one process."""
+    if not parts.worker:
+        raise ConfigError(
+            "the jobs of memory:// live in one process; without its worker, use a store that others share"
+        )
+    if processes > 1:
+        raise ConfigError("the jobs of memory:// live in one process; --processes needs a store that others share")
+    if parts.serving is None:
+        note("the jobs of memory:// live in one process; this worker sees only what its own code enqueues")
 
 
 def _wait_for_store(app: Stoker) -> None:
@@ -184,7 +218,8 @@ def _wait_for_store(app: Stoker) -> None:
         pause = min(2.0, pause * 2)
 
 
-def _log(level: Level) -> None:
+def set_up_log(level: Level) -> None:
+    """Log to standard error, here and in the processes of a fleet."""
     os.environ["STOKER_LOG_LEVEL"] = level.value.upper()  # for the processes of a fleet
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("%(asctime)s %(levelname)s %(message)s"))
