@@ -197,7 +197,10 @@ class CallCodec:
         except _NO_JSON as error:
             raise self._unserialisable(args, kwargs, error) from error
         if self._loose:
-            self._check_loose(args, kwargs)
+            try:
+                self._check_loose(args, kwargs)
+            except RecursionError as error:
+                raise InvalidArguments(f"the arguments of {self._name}() are nested too deeply") from error
         if len(data) > MAX_PAYLOAD:
             raise PayloadTooLarge(
                 f"the arguments of {self._name}() take {len(data):,} bytes as JSON; the limit is {MAX_PAYLOAD:,}. "
@@ -213,7 +216,7 @@ class CallCodec:
     def _check_around_steps(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Check every argument without a step in it: what a step returns is checked when it is known."""
         self._bind(args, kwargs)
-        for name, parameter, value in self._named(args, kwargs):
+        for name, parameter, value in self.named(args, kwargs):
             if any(steps_in(value)):
                 continue
             try:
@@ -227,8 +230,8 @@ class CallCodec:
         except TypeError as error:
             raise InvalidArguments(f"{self._name}(): {error}; it takes {self._visible}") from None
 
-    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-        """Each argument's name, its parameter's name, and its value."""
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+        """Each argument's name, its parameter's name, and its value: those by position first."""
         rest = [self._rest or "?"] * max(0, len(args) - len(self._names))
         for name, value in [*zip([*self._names, *rest], args, strict=False), *kwargs.items()]:
             yield name, name if name in self._types else self._rest_by_name or name, value
@@ -301,7 +304,7 @@ class CallCodec:
 
     def _check_loose(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Refuse values that would silently change their type, because no hint says what they are."""
-        for name, parameter, value in self._named(args, kwargs):
+        for name, parameter, value in self.named(args, kwargs):
             if parameter in self._loose and (kind := _foreign(value)):
                 raise InvalidArguments(
                     f"{self._name}() argument {name!r}: no type hint says that it holds a {kind}, so it would not "
@@ -309,7 +312,7 @@ class CallCodec:
                 )
 
     def _unserialisable(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> InvalidArguments:
-        for name, _, value in self._named(args, kwargs):
+        for name, _, value in self.named(args, kwargs):
             try:
                 _json(value)
             except _NO_JSON as cause:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast, get_args
 import msgspec
 from msgspec import Struct
 
-from stoker.clock import SECOND, to_instant, to_span
+from stoker.clock import SECOND, to_datetime, to_instant, to_span
 from stoker.codec import encode
 from stoker.errors import LONGEST, InvalidArguments, InvalidOption
 from stoker.retry import Custom, Exponential, Fixed, Policy, as_backoff, type_name
@@ -197,7 +197,16 @@ def _instant(name: str, value: Any) -> int | None:
             f"{name} must be an aware datetime: {value!r} has no time zone; "
             "write datetime(…, tzinfo=ZoneInfo('Europe/Berlin')), or use delay"
         )
-    return to_instant(value)
+    return within_calendar(name, to_instant(value))
+
+
+def within_calendar(name: str, instant: int) -> int:
+    """The instant, if there is a UTC datetime for it: at the ends of the calendar a zone's clocks reach further."""
+    try:
+        to_datetime(instant)
+    except OverflowError:
+        raise InvalidOption(f"{name} is outside of the years 1 to 9999 in UTC") from None
+    return instant
 
 
 def _number(least: int, most: int) -> Callable[[str, Any], int]:
@@ -274,6 +283,13 @@ def rate_of(name: str, value: Any) -> Rate | None:
     if not rate.number <= rate.period <= DAY * 366:
         raise InvalidOption(f"{name} must be at most one in a microsecond and at least one in a year, not {value!r}")
     return rate
+
+
+def rate_text(rate: Rate) -> str:
+    """As `rate_of` reads it: `100/m`, `1/10s`."""
+    sizes = ((size, unit) for unit, size in reversed(_PERIODS.items()) if rate.period % size == 0)
+    size, unit = next(sizes, (1, "µs"))
+    return f"{rate.number}/{unit}" if rate.period == size else f"{rate.number}/{rate.period // size}{unit}"
 
 
 def concurrency_of(name: str, value: Any) -> int | None:

@@ -14,7 +14,7 @@ from stoker.call import Call
 from stoker.clock import to_instant, to_span
 from stoker.engine import Engine
 from stoker.errors import InvalidOption, TaskError
-from stoker.options import Options
+from stoker.options import Options, within_calendar
 from stoker.task import Task
 from stoker.timing import ticks
 from stoker.timing.definition import Definition, Misfire, Overlap
@@ -119,7 +119,7 @@ def _instant(name: str, value: Any) -> int | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOption(f"{name} must be an aware datetime, as datetime(2030, 1, 31, tzinfo=UTC), not {value!r}")
-    return to_instant(value)
+    return within_calendar(name, to_instant(value))
 
 
 def _choice(name: str, value: Any, kind: type[E]) -> E:

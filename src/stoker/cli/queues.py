@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -11,15 +11,13 @@ from stoker.cli.command import command
 from stoker.cli.output import Output, complain
 from stoker.cli.text import span
 from stoker.cli.where import Where
-from stoker.clock import SECOND
 from stoker.errors import InvalidOption
+from stoker.options import Rate, rate_text
 from stoker.store import Fair, QueueInfo, QueueLimit
 
 group = typer.Typer(help="See queues, pause them, let them go on, and limit them.", no_args_is_help=True)
 
 COLUMNS = ("queue", "queued", "processing", "scheduled", "waiting", "oldest", "limit", "")
-
-_PERIODS: Final = ((86400 * SECOND, "d"), (3600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s"), (1, "µs"))
 
 Names = Annotated[list[str], typer.Argument(metavar="QUEUE", help="Names of queues.")]
 
@@ -44,16 +42,10 @@ def limit_text(limit: QueueLimit) -> str:
     if limit.concurrency is not None:
         parts.append(f"{limit.concurrency:,} at once")
     if limit.rate is not None and limit.period is not None:
-        parts.append(_rate(limit.rate, limit.period))
+        parts.append(rate_text(Rate(limit.rate, limit.period)))
     if limit.fair is not None:
         parts.append("fair by owner" if limit.fair is Fair.OWNER else "fair by argument")
     return ", ".join(parts)
-
-
-def _rate(number: int, period: int) -> str:
-    """As it was written: `100/m`, `1/10s`."""
-    size, unit = next((size, unit) for size, unit in _PERIODS if period % size == 0)
-    return f"{number}/{unit}" if period == size else f"{number}/{period // size}{unit}"
 
 
 @command(group, "list", "stoker queues list", "stoker queues list --json")
