@@ -19,6 +19,7 @@ from stoker.web.gate import Gate
 from stoker.web.identity import Identify
 from stoker.web.jobs import JobRoutes
 from stoker.web.problem import Problem, problem_of
+from stoker.web.streams import StreamRoutes
 
 _log = logging.getLogger("stoker.web")
 
@@ -49,7 +50,7 @@ def create(
     desk = Desk(app, chosen)
     handlers = {Problem: _answer, StokerError: _answer, HTTPException: _answer, Exception: _answer_unexpected}
     web = Starlette(
-        routes=[*JobRoutes(desk).routes],
+        routes=[*JobRoutes(desk).routes, *StreamRoutes(desk).routes],
         middleware=[Middleware(Gate, app=app, config=chosen)],
         exception_handlers=handlers,
     )
