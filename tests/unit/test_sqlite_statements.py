@@ -1,11 +1,14 @@
 """No statement of the SQLite store walks all jobs: finished ones may be millions, and a writer holds everybody up."""
 
+import json
 import re
 import sqlite3
 
 import pytest
 
 from stoker.drivers.sqlite import SqliteDriver
+from stoker.job import Outcome, Progress, Verdict
+from stoker.plan import Reply, pump
 from stoker.stores.sqlite import SqliteStore
 from stoker.stores.sqlite.texts import texts
 
@@ -39,6 +42,8 @@ def test_no_statement_walks_the_table(connection, name):
     used = [found.group(1) if (found := index.search(step)) else step for step in walks]
     if name == "inserted":  # the last rows, by their order, with a limit
         assert used == ["SCAN stoker_jobs"]
+    elif name == "entries":  # the same
+        assert used == ["SCAN stoker_audit"]
     elif name == "look":  # is there any row at all?
         assert all(re.match(r"SCAN stoker_(edges|limits) USING COVERING INDEX", step) for step in used)
     else:
@@ -49,3 +54,31 @@ def _walked(step):
     """The table that the step walks, by the name that the statement has for it."""
     found = re.match(r"SCAN (\w+)(?! VIRTUAL)\b(?! VIRTUAL)", step)
     return found.group(1) if found else None
+
+
+def test_where_nothing_is_logged_nothing_more_is_asked():
+    """Logs cost those who log: the statements of a settle and of a heartbeat without any are what they ever were."""
+    store = SqliteStore(lambda: 0)
+    done = [Outcome(1, 1, Verdict.COMPLETED, result="1"), Outcome(2, 1, Verdict.COMPLETED, result="2", log="")]
+    assert asked(store.exchange("w", done)) == ["complete", "look"]
+    assert asked(store.heartbeat("w", [Progress(1, 1, 0.5)], 5)) == ["report", "renew", "orders"]
+    said = [Outcome(1, 1, Verdict.COMPLETED, result="1", log="text")]
+    assert asked(store.exchange("w", said)) == ["log", "trim_logs", "complete", "look"]
+    assert asked(store.heartbeat("w", [Progress(1, 1, log="text")])) == ["report", "log", "trim_logs", "orders"]
+
+
+def asked(plan):
+    """The names of the statements of a plan; every claim is held, and there is nothing to claim."""
+    replies = {"look": Reply([(None, None, "[]", 0, 0)], -1), "orders": Reply([(1, "[]", None)], -1)}
+    names = {text: name for name, text in STATEMENTS.items()}
+    found = []
+
+    def execute(statement):
+        name = names[statement.text]
+        found.append(name)
+        if name == "complete":
+            return Reply([], len(json.loads(statement.params["outcomes"])))
+        return replies.get(name, Reply([], 0))
+
+    pump(plan, execute)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -14,6 +14,12 @@ T = TypeVar("T")
 
 Hint = Callable[[], None]
 """Called when there may be work: a hint that may come late, twice, or not at all. Never blocks, never raises."""
+
+GIVEN_UP: Final = (
+    "the question took longer than it may, and was given up; narrow it down (to a queue, a task, an owner, a state or "
+    "a time), or ask for less at once"
+)
+"""What `TookTooLong` says."""
 
 
 class Finding(Struct, frozen=True):

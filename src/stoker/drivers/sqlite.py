@@ -19,8 +19,10 @@ from stoker import clock
 from stoker.drivers.aside import Aside, Errand
 from stoker.drivers.driver import Finding, Hint
 from stoker.drivers.gate import Gate
+from stoker.drivers.sqlite_asking import Asking
 from stoker.drivers.sqlite_health import examine
-from stoker.errors import AppClosed, ConfigError, StokerError, StoreBroken, StoreUnavailable
+from stoker.drivers.sqlite_refusal import is_busy, translated
+from stoker.errors import AppClosed, ConfigError
 from stoker.forking import mind
 from stoker.plan import Plan, Reply, Statement, Steps, Violation, pump
 
@@ -39,6 +41,10 @@ meet in the log are copied once. Much more than this is slower under `full`, whi
 _LOOKS: Final = ((0, 0.001), (1.0, 0.002), (4.0, 0.004), (12.0, 0.010))
 """How often other processes' commits are looked for: after so many quiet seconds, every so many seconds. A look costs
 microseconds, but waking up for it costs ten times that."""
+
+
+_STEPS: Final = 10_000
+"""Steps of SQLite's machine, some of which take a tenth of a millisecond, between two looks whether to give up."""
 
 
 class SqliteDriver:
@@ -64,6 +70,7 @@ class SqliteDriver:
         self._pending: deque[_Ticket[Any]] = deque()
         self._write_aside: Aside[_Ticket[Any]] = Aside("stoker-sqlite-write", self._write_errands)
         self._read_aside: Aside[Plan[Any]] = Aside("stoker-sqlite-read", self._read_errands)
+        self._asking = Asking(self._read)
 
     @property
     def durability(self) -> str:
@@ -103,6 +110,11 @@ class SqliteDriver:
         if self._synchronous != "normal" or not self._try_now(ticket):
             await self._write_aside.submit(ticket)
         return ticket.take()
+
+    async def ask(self, plan: Plan[T], within: float) -> T:
+        """See `Driver.ask`. In a thread of its own, so that nobody else waits for the answer."""
+        self._check()
+        return await self._asking.ask(plan, within)
 
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
         """See `Driver.listen`. Other processes' commits are seen by the version that SQLite keeps of its file."""
@@ -145,6 +157,7 @@ class SqliteDriver:
         self._closed = True
         self._write_aside.stop()
         self._read_aside.stop()
+        self._asking.stop()
         with self._lock:
             self._close_connections()
 
@@ -212,7 +225,7 @@ class SqliteDriver:
 
     def _begin_anew(self) -> None:
         # A SQLite connection must not be used, nor even closed, in a forked child: keep it out of reach.
-        self._abandoned += [self._writer, self._readers, self._lock, self._pending, self._hints]
+        self._abandoned += [self._writer, self._readers, self._lock, self._pending, self._hints, self._asking]
         self._begin()
 
     def _try_now(self, ticket: _Ticket[Any]) -> bool:
@@ -242,7 +255,7 @@ class SqliteDriver:
             if not self._begin_immediate(connection, wait=wait):
                 return
         except BaseException as error:  # noqa: BLE001 - whatever it is, every ticket's owner hears of it
-            self._settle(tickets, _translated(error, self._path))
+            self._settle(tickets, translated(error, self._path))
             return
         try:
             for ticket in tickets:
@@ -250,7 +263,7 @@ class SqliteDriver:
             connection.execute("COMMIT")
         except BaseException as error:
             _roll_back(connection)
-            self._settle(tickets, _translated(error, self._path))
+            self._settle(tickets, translated(error, self._path))
             if not isinstance(error, Exception):
                 raise
             return
@@ -263,7 +276,7 @@ class SqliteDriver:
         for ticket in tickets:
             ticket.error = ticket.error or error
             if ticket.error is not None:
-                ticket.error = _translated(ticket.error, self._path)
+                ticket.error = translated(ticket.error, self._path)
             ticket.done = True
             self._pending.popleft()
 
@@ -273,7 +286,7 @@ class SqliteDriver:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if not _is_busy(error):
+                if not is_busy(error):
                     raise
                 if not wait:
                     return False
@@ -292,23 +305,25 @@ class SqliteDriver:
             except BaseException as error:  # noqa: BLE001 - it is raised where the errand came from
                 errand.error = error
 
-    def _read(self, plan: Plan[T]) -> T:
+    def _read(self, plan: Plan[T], is_over: Callable[[], bool] | None = None) -> T:
+        """Run it on a connection of its own; `is_over`: asked every so often whether to give it up."""
         with self._gate:
-            return self._read_inside(plan)
+            return self._read_inside(plan, is_over)
 
-    def _read_inside(self, plan: Plan[T]) -> T:
+    def _read_inside(self, plan: Plan[T], is_over: Callable[[], bool] | None) -> T:
         try:
             connection = self._readers.pop()
         except IndexError:
             connection = self._connect()
         try:
+            connection.set_progress_handler(is_over, _STEPS)
             connection.execute("BEGIN")
             try:
                 return pump(plan, lambda statement: _execute(connection, statement))
             finally:
                 _roll_back(connection)
         except sqlite3.Error as error:
-            raise _translated(error, self._path) from error
+            raise translated(error, self._path) from error
         finally:
             self._readers.append(connection)
 
@@ -325,8 +340,8 @@ class SqliteDriver:
             try:
                 return self._open()
             except sqlite3.Error as error:
-                if not _is_busy(error) or clock.monotonic() >= deadline:
-                    raise _translated(error, self._path) from error
+                if not is_busy(error) or clock.monotonic() >= deadline:
+                    raise translated(error, self._path) from error
                 clock.sleep(_PAUSE)
 
     def _open(self) -> sqlite3.Connection:
@@ -440,49 +455,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
         except sqlite3.Error:
             return  # it was rolled back by SQLite
-
-
-_UNFIT: Final = frozenset(
-    {0, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
-)
-"""Not the database's fault but of what it was given (0: the module itself refused it): another try would fail, too."""
-
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_CAUSES: Final = {
-    sqlite3.SQLITE_BUSY: (StoreUnavailable, "another process has kept it locked for too long; is one hanging?"),
-    sqlite3.SQLITE_LOCKED: (StoreUnavailable, "another process has kept it locked for too long; is one hanging?"),
-    sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full; nothing of this call was written"),
-    sqlite3.SQLITE_READONLY: (StoreUnavailable, "the file or its folder is read-only; make both writable"),
-    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "it cannot be opened; does the folder exist, and may we write there?"),
-    sqlite3.SQLITE_IOERR: (StoreUnavailable, "reading or writing failed; nothing of this call was written"),
-    sqlite3.SQLITE_PERM: (StoreUnavailable, "access was denied"),
-    sqlite3.SQLITE_CORRUPT: (
-        StoreBroken,
-        "the file is damaged; restore it from a backup, or see `sqlite3 FILE .recover`",
-    ),
-    sqlite3.SQLITE_NOTADB: (StoreBroken, "the file is not a SQLite database"),
-}
-
-
-def _code(error: BaseException) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is the extended code
-
-
-def _is_busy(error: BaseException) -> bool:
-    return _code(error) in _BUSY
-
-
-def _translated(error: BaseException, path: str) -> Exception:
-    """The error as one of ours, with what to do about it."""
-    if isinstance(error, StokerError):
-        return error
-    if isinstance(error, sqlite3.Error) and _code(error) not in _UNFIT:
-        kind, advice = _CAUSES.get(_code(error), (StoreUnavailable, "SQLite refused"))
-        made = kind(f"the database {path}: {advice} ({error})")
-        made.__cause__ = error
-        return made
-    if isinstance(error, Exception):
-        return error
-    made = StoreUnavailable(f"the database {path}: the call was interrupted ({type(error).__name__})")
-    made.__cause__ = error
-    return made

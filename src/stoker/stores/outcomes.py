@@ -22,9 +22,13 @@ def is_plain(outcome: Outcome) -> bool:
 
 
 def consequence(outcome: Outcome) -> dict[str, Any]:
-    """An outcome of any kind as fields; `worker` and `at` of the entry are filled in by the database."""
+    """An outcome of any kind as fields; `worker` and `at` of the entry are filled in by the database.
+
+    Its log is not among them: see `sayings`.
+    """
     facts: dict[str, Any] = msgspec.structs.asdict(outcome)
     failure = facts.pop("failure")
+    del facts["log"]
     if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
         facts["entry"] = entry(failure, None, None)
         facts["error"] = storable(failure.summary)

@@ -12,7 +12,7 @@ import msgspec
 
 from stoker.clock import SECOND, to_datetime, to_instant, to_span
 from stoker.job import FINAL, Failure, Job, NewJob, ParentFailure, State
-from stoker.store import Worker
+from stoker.store import Command, Worker
 
 CODES: Final[Mapping[State, int]] = {state: number for number, state in enumerate(State)}
 """States as databases hold them. New ones go to the end: a number is for ever."""
@@ -265,7 +265,7 @@ def from_job(job: Job, ref: int) -> Record:
 
 def worker_of(*row: Any) -> Worker:
     """A worker as stores keep it, its queues and tags as `strings`."""
-    id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until, running = row
+    id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until, running, command = row
     return Worker(
         id=id,
         host=host,
@@ -278,6 +278,7 @@ def worker_of(*row: Any) -> Worker:
         seen_at=seen_at,
         lease_until=lease_until,
         running=running,
+        command=None if command is None else Command(command),
     )
 
 

@@ -329,7 +329,7 @@ class PostgresStore:
                 queue["oldest"] = max(queue.get("oldest", 0), max(0, now - due) / SECOND)
         return Census(
             [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
-            [worker_of(*row) for row in _rows(workers)],
+            [worker_of(*row, None) for row in _rows(workers)],
         )
 
     @reading

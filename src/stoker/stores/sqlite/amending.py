@@ -14,6 +14,7 @@ from stoker.stores.record import to_json
 from stoker.stores.sqlite.family import Family
 from stoker.stores.sqlite.filters import matching, open_to
 from stoker.stores.sqlite.limits import Limits
+from stoker.stores.sqlite.logs import Logs
 from stoker.stores.sqlite.settling import Settling
 from stoker.stores.sqlite.texts import Texts
 
@@ -23,11 +24,12 @@ _refs = msgspec.json.Decoder(list[int])
 class Amending:
     """Steps of plans: who calls them is in a transaction that writes."""
 
-    def __init__(self, texts: Texts, settling: Settling, family: Family, limits: Limits) -> None:
+    def __init__(self, texts: Texts, settling: Settling, family: Family, limits: Limits, logs: Logs) -> None:
         self._ask = texts.ask
         self._settling = settling
         self._family = family
         self._limits = limits
+        self._logs = logs
 
     def amend(self, which: Filter, change: Change, limit: int | None, now: int) -> Steps[int]:
         """See `Store.amend`."""
@@ -70,6 +72,7 @@ class Amending:
         yield from self._family.part(refs)
         ends = yield from self._family.waited_for(refs)
         yield self._ask("delete", refs=to_json(refs))
+        yield from self._logs.drop(refs)
         return (yield from self._family.conclude(ends, now, gone=True))
 
     def expired(self, limit: int, now: int) -> Steps[list[int]]:

@@ -45,12 +45,12 @@ class Family:
         reply = yield self._ask("extendable", ids=to_json(sorted(ids)))
         return {row[0] for row in reply.rows}
 
-    def extend(self, jobs: Sequence[NewJob]) -> Steps[None]:
+    def extend(self, jobs: Sequence[NewJob], now: int) -> Steps[None]:
         """Have everything that waits for the jobs that these extend wait for these as well."""
         pairs = to_json([(job.id, job.extends) for job in jobs])
         reply = yield self._ask("extend_edges", pairs=pairs)
         if reply.changed:
-            yield self._ask("extend_parents", pairs=pairs)
+            yield self._ask("extend_parents", pairs=pairs, now=now)
 
     def join(self, children: Sequence[str], now: int) -> Steps[list[int]]:
         """Find the places of new jobs that wait; the refs of those that need not."""
@@ -113,6 +113,9 @@ class Family:
                 children |= yield from self._unlink("unlink_bad", bad)
             freed, not_needed = yield from self._free(children, now)
             released += freed
+            left = children.difference(freed)
+            if left:
+                yield self._ask("touch", refs=to_json(sorted(left)), now=now)
             good, bad, gone = [], not_needed, False
         return released
 

@@ -29,7 +29,7 @@ UPDATE stoker_jobs SET parents = (
             WHERE edge.parent = json_extract(pair.value, '$[0]') AND edge.child = stoker_jobs.ref
         )
     )
-)
+), updated_at = :now
 WHERE ref IN (
     SELECT edge.child FROM json_each(:pairs) AS pair CROSS JOIN stoker_edges AS edge
     WHERE edge.parent = json_extract(pair.value, '$[0]')
@@ -139,6 +139,10 @@ DELETE FROM stoker_edges
 WHERE parent IN (SELECT value FROM json_each(:ids))
 AND (SELECT on_parent_failure FROM stoker_jobs WHERE ref = child) IS NOT 'hold'
 RETURNING child
+
+-- name: touch
+-- Waiting jobs that wait for less than before.
+UPDATE stoker_jobs SET updated_at = :now WHERE ref IN (SELECT value FROM json_each(:refs)) AND state = $waiting
 
 -- name: freed
 -- Of these, those that wait for nothing any more; with whether they were there for a failure that did not come.

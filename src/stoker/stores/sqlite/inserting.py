@@ -113,7 +113,7 @@ class Inserting:
                 yield from self._guards.put(job.guard, job.id, now)
         extending = [job for job in made if job.extends is not None]
         if extending:
-            yield from self._family.extend(extending)
+            yield from self._family.extend(extending, now)
         waiting = [row[0] for row in rows if row[0] in new and row[4] == CODES[State.WAITING]]
         released = (yield from self._family.join(waiting, now)) if waiting else []
         keys = yield from self._limits.keys_of(released)

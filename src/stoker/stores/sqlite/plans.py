@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from stoker.clock import SECOND, Clock, now
-from stoker.job import Inserted, Job, NewJob, Outcome, Progress
+from stoker.job import Inserted, Job, Log, NewJob, Outcome, Progress
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
     Census,
     Change,
+    Command,
     Exchanged,
     Facet,
     Filter,
@@ -31,20 +32,25 @@ from stoker.store import (
     Worker,
 )
 from stoker.stores.record import strings
+from stoker.stores.sayings import last_words, reports
 from stoker.stores.schema import unapplied
 from stoker.stores.sqlite.amending import Amending
+from stoker.stores.sqlite.audit import SqliteAudit
 from stoker.stores.sqlite.claiming import Claiming, Glance
 from stoker.stores.sqlite.family import Family
 from stoker.stores.sqlite.guards import Guards
 from stoker.stores.sqlite.inserting import Inserting
 from stoker.stores.sqlite.limits import Limits
 from stoker.stores.sqlite.locks import SqliteLocks
+from stoker.stores.sqlite.logs import Logs
 from stoker.stores.sqlite.schedules import SqliteSchedules
 from stoker.stores.sqlite.settling import Settling
+from stoker.stores.sqlite.tallies import SqliteTallies
 from stoker.stores.sqlite.texts import PACKAGE, Texts
 from stoker.stores.sqlite.turns import Turns
 from stoker.stores.sqlite.views import Views
 from stoker.stores.statements import load_migrations, split_statements
+from stoker.views import Changes, Totals
 
 _REMEMBERED: Final = 90 * 24 * 3600 * SECOND
 """How long the name of a worker that is gone is kept for the records of its jobs, and a limit that no job has."""
@@ -68,10 +74,13 @@ class SqliteStore:
         self._inserting = Inserting(texts, self._family, self._limits, Guards(texts, self._limits))
         self._settling = Settling(texts)
         self._claiming = Claiming(texts, self._limits)
-        self._amending = Amending(texts, self._settling, self._family, self._limits)
+        self._logs = Logs(texts)
+        self._amending = Amending(texts, self._settling, self._family, self._limits, self._logs)
         self._views = Views(texts)
         self.schedules = SqliteSchedules(clock, texts, self._inserting.insert)
         self.locks = SqliteLocks(clock, texts)
+        self.tallies = SqliteTallies(clock, texts)
+        self.audit = SqliteAudit(clock, texts)
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
@@ -96,6 +105,9 @@ class SqliteStore:
         refused: list[int] = []
         settled: list[int] = []
         if outcomes:
+            said = last_words(outcomes)
+            if said:
+                yield from self._logs.append(said)
             refused = yield from self._settling.settle(outcomes, now)
             settled = [outcome.ref for outcome in outcomes]
         if known is not None:
@@ -149,6 +161,9 @@ class SqliteStore:
         if progress:
             rows = [(p.progress, p.message, p.checkpoint, now, p.ref, p.fence) for p in progress]
             yield self._sql.for_each("report", rows)
+            said = reports(progress)
+            if said:
+                yield from self._logs.append(said)
         if lease is not None:
             yield self._ask("renew", worker=worker, now=now, lease=lease)
         return (yield from self._orders(worker, now))
@@ -160,8 +175,15 @@ class SqliteStore:
 
     def _orders(self, worker: str, now: int) -> Steps[Orders]:
         reply = yield self._ask("orders", worker=worker, now=now)
-        alive, asked = reply.rows[0]
-        return Orders(bool(alive), _pairs.decode(asked))
+        alive, asked, command = reply.rows[0]
+        return Orders(bool(alive), _pairs.decode(asked), None if command is None else Command(command))
+
+    @writing
+    def command(self, worker: str, command: Command | None) -> Steps[bool]:
+        """See `Store.command`."""
+        told = None if command is None else command.value
+        reply = yield self._ask("command", worker=worker, command=told, now=self._now())
+        return reply.changed == 1
 
     @writing
     def retire(self, worker: str) -> Steps[None]:
@@ -187,6 +209,8 @@ class SqliteStore:
         now = self._now()
         yield self._ask("forget_guards", now=now)
         yield self._ask("forget_locks", now=now)
+        yield from self.tallies.forget(now)
+        yield from self.audit.forget(now)
         refs = yield from self._amending.expired(limit, now)
         if refs:
             released = yield from self._amending.delete(refs, now)
@@ -268,6 +292,33 @@ class SqliteStore:
     def census(self) -> Steps[Census]:
         """See `Store.census`."""
         return (yield from self._views.census(self._now()))
+
+    @reading
+    def totals(self) -> Steps[Totals]:
+        """See `Store.totals`."""
+        return (yield from self._views.totals())
+
+    @reading
+    def changes(self, seen: Mapping[str, int]) -> Steps[Changes]:
+        """See `Store.changes`."""
+        return (yield from self._views.changes(seen))
+
+    @reading
+    def front(self, queue: str, limit: int = 1000) -> Steps[list[str]]:
+        """See `Store.front`."""
+        return (yield from self._views.front(queue, limit))
+
+    @reading
+    def logs(self, id: str) -> Steps[list[Log]]:
+        """See `Store.logs`."""
+        return (yield from self._logs.of(id))
+
+    @writing
+    def keep(self, name: str, value: str) -> Steps[str]:
+        """See `Store.keep`."""
+        yield self._ask("keep", name=name, value=value)
+        reply = yield self._ask("kept", name=name)
+        return str(reply.rows[0][0])
 
     @reading
     def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:

@@ -185,7 +185,7 @@ VALUES (:id, :host, :pid, :version, :queues, :tags, :concurrency, :now, :now, :n
 ON CONFLICT (id) DO UPDATE SET
     host = excluded.host, pid = excluded.pid, version = excluded.version, queues = excluded.queues, tags = excluded.tags,
     concurrency = excluded.concurrency, seen_at = excluded.seen_at, lease_until = excluded.lease_until,
-    started_at = iif(gone, excluded.started_at, started_at), gone = 0
+    started_at = iif(gone, excluded.started_at, started_at), command = iif(gone, NULL, command), gone = 0
 
 -- name: report
 UPDATE stoker_jobs
@@ -203,7 +203,11 @@ SELECT
         WHERE worker = (SELECT ref FROM stoker_workers WHERE id = :worker)
         AND state = $processing AND cancelling IS NOT NULL
         ORDER BY ref
-    ))
+    )),
+    (SELECT command FROM stoker_workers WHERE id = :worker AND NOT gone)
+
+-- name: command
+UPDATE stoker_workers SET command = :command WHERE id = :worker AND lease_until > :now
 
 -- name: retire
 -- The row stays, because jobs say who ran them by its number.

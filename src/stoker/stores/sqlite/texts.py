@@ -6,15 +6,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stoker.plan import Statement
+from stoker.stores.record import COLUMNS
+from stoker.stores.sqlite.rows import shown
 from stoker.stores.statements import load_statements
 
 PACKAGE: Final = "stoker.stores.sqlite"
-FILES: Final = ("statements.sql", "views.sql", "family.sql", "limits.sql", "turns.sql", "guards.sql", "schedules.sql")
+FILES: Final = (
+    *("statements.sql", "views.sql", "family.sql", "limits.sql", "turns.sql", "guards.sql", "schedules.sql"),
+    *("logs.sql", "tallies.sql", "audit.sql"),
+)
+RECORD: Final = ", ".join(map(shown, COLUMNS))
+"""The columns of a record, as a statement selects them."""
 
 
 def texts() -> Mapping[str, str]:
     """Every statement, by name."""
-    return {name: text for file in FILES for name, text in load_statements(PACKAGE, file).items()}
+    found = {name: text for file in FILES for name, text in load_statements(PACKAGE, file).items()}
+    return {name: text.replace("{columns}", RECORD) for name, text in found.items()}
 
 
 class Texts:

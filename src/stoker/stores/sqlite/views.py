@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stoker.clock import SECOND
 from stoker.job import Job, State
 from stoker.plan import Statement, Steps
 from stoker.store import Census, Facet, Fair, Filter, Flow, Page, QueueInfo, QueueLimit
-from stoker.stores.record import COLUMNS, STATES, record_of, to_job, to_json, worker_of
+from stoker.stores.record import STATES, record_of, to_job, to_json, worker_of
 from stoker.stores.sqlite.filters import matching
 from stoker.stores.sqlite.rows import shown
-from stoker.stores.sqlite.texts import Texts
+from stoker.stores.sqlite.texts import RECORD, Texts
+from stoker.views import Changes, Totals
 
 
 class Views:
@@ -21,7 +22,7 @@ class Views:
 
     def __init__(self, texts: Texts) -> None:
         self._ask = texts.ask
-        self._select = f"SELECT {', '.join(map(shown, COLUMNS))} FROM stoker_jobs"  # noqa: S608 - names of our own
+        self._select = f"SELECT {RECORD} FROM stoker_jobs"  # noqa: S608 - names of our own
 
     def find(self, which: Filter, page: Page, now: int) -> Steps[list[Job]]:
         """See `Store.find`."""
@@ -62,6 +63,23 @@ class Views:
             [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
             [worker_of(*row) for row in reply.rows],
         )
+
+    def totals(self) -> Steps[Totals]:
+        """See `Store.totals`."""
+        reply = yield self._ask("totals")
+        return Totals({STATES[code]: total for code, total in reply.rows if total})
+
+    def changes(self, seen: Mapping[str, int]) -> Steps[Changes]:
+        """See `Store.changes`."""
+        reply = yield self._ask("changes", seen=to_json(seen))
+        there = [row[1:] for row in reply.rows if row[1] is not None]
+        gone = [row[0] for row in reply.rows if row[1] is None]
+        return Changes([to_job(record_of(row)) for row in there], gone)
+
+    def front(self, queue: str, limit: int) -> Steps[list[str]]:
+        """See `Store.front`."""
+        reply = yield self._ask("front", queue=queue, limit=limit)
+        return [row[0] for row in reply.rows]
 
     def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
         """See `Store.results`."""

@@ -10,7 +10,7 @@ from stoker.testing.conformance.rig import START, Rig
 
 def write(rig: Rig, **facts: Any) -> Entry:
     """Write an entry; as it should be read."""
-    defaults = {"id": rig.new_id(), "who": "ada", "action": "pause queue", "target": "mail"}
+    defaults: dict[str, Any] = {"id": rig.new_id(), "who": "ada", "action": "pause queue", "target": "mail"}
     entry = Entry(**defaults | facts)
     rig.run(rig.store.audit.write(entry))
     return Entry(**defaults | facts | {"at": rig.now})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -97,15 +98,15 @@ def claimed(rig: Rig) -> Deed:
     return id, rig.claim
 
 
-def reported(**words: object) -> Callable[[Rig], Deed]:
+def reported(**words: Any) -> Callable[[Rig], Deed]:
     def prepare(rig: Rig) -> Deed:
         claim = rig.begin()
-        return claim.id, lambda: rig.beat("worker", Progress(claim.ref, claim.fence, **words))  # type: ignore[arg-type]
+        return claim.id, lambda: rig.beat("worker", Progress(claim.ref, claim.fence, **words))
 
     return prepare
 
 
-def settled(kind: Verdict, delay: int = 0, **facts: object) -> Callable[[Rig], Deed]:
+def settled(kind: Verdict, delay: int = 0, **facts: Any) -> Callable[[Rig], Deed]:
     def prepare(rig: Rig) -> Deed:
         claim = rig.begin(**facts)
         told = failure(claim) if kind in (Verdict.FAILED, Verdict.RETRY) else None
@@ -141,7 +142,7 @@ def promoted(rig: Rig) -> Deed:
     return id, rig.exchange
 
 
-def recovered(**facts: object) -> Callable[[Rig], Deed]:
+def recovered(**facts: Any) -> Callable[[Rig], Deed]:
     def prepare(rig: Rig) -> Deed:
         claim = rig.begin(**facts)
         rig.advance(LEASE)
