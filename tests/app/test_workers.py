@@ -102,6 +102,28 @@ def test_a_worker_that_is_woken_claims_again(queue_place: Any, app: Any, ear: Ea
     assert ear.count(events.WorkerQuieted) == 3, "it is told once what does not change"
 
 
+def test_other_orders_neither_wake_nor_quieten(queue_place: Any, app: Any, ear: Ear) -> None:
+    begun = threading.Event()
+
+    @app.task
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker = queue_place.worker().worker
+    for quiet in (False, True):
+        begun.clear()
+        job = endless.enqueue()
+        assert begun.wait(WAIT)
+        if quiet:
+            app.workers.quiet(worker.id)
+            ear.wait(events.WorkerQuieted)
+        app.jobs.cancel(job.id)
+        with pytest.raises(JobCancelled):
+            job.result(WAIT)
+    assert (ear.count(events.WorkerQuieted), ear.count(events.WorkerWoken)) == (1, 0)
+
+
 def test_a_worker_that_is_told_to_stop_gives_its_grace_and_ends(queue_place: Any, app: Any, ear: Ear) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
