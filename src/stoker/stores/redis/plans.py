@@ -11,23 +11,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from stoker.clock import SECOND, Clock
+from stoker.clock import Clock
 from stoker.errors import ConfigError, InvalidOption, StokerError, StoreUnavailable
-from stoker.job import LIVE, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.job import Inserted, Job, Log, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
-    Action,
     Census,
     Change,
+    Command,
     Exchanged,
     Facet,
     Filter,
     Flow,
     Orders,
     Page,
-    QueueInfo,
     QueueLimit,
     Recovered,
     Routing,
@@ -35,11 +32,17 @@ from stoker.store import (
     Want,
     Worker,
 )
-from stoker.stores.record import CODES, STATES, from_job, to_job
+from stoker.stores.record import STATES, Record, from_job, to_job
+from stoker.stores.redis.audit import RedisAudit
+from stoker.stores.redis.census import census_of, counts_of
+from stoker.stores.redis.filters import asked_of, narrowed
+from stoker.stores.redis.front import Front
 from stoker.stores.redis.locks import RedisLocks
+from stoker.stores.redis.logs import logged, logs_of
 from stoker.stores.redis.rows import (
     FIELDS,
     claims_of,
+    command_of,
     consequence,
     facts,
     flow_of,
@@ -49,15 +52,15 @@ from stoker.stores.redis.rows import (
     new_row,
     pack,
     queue_limit,
-    queue_limit_of,
-    record_of,
+    records_in,
     said,
-    worker_of,
 )
 from stoker.stores.redis.schedules import RedisSchedules
 from stoker.stores.redis.scripts import load_scripts
+from stoker.stores.redis.tallies import RedisTallies
 from stoker.stores.redis.trail import STRETCH, Trail, held_only
 from stoker.stores.schema import unapplied
+from stoker.views import Changes, Totals
 
 _PACKAGE: Final = "stoker.stores.redis"
 _BYTES: Final = 4_000_000
@@ -67,15 +70,6 @@ _SWEEP: Final = 100
 
 _PRUNED: Final = 10_000
 """Finished jobs that one script looks at."""
-
-_OPEN: Final = {
-    Action.CANCEL: LIVE,
-    Action.RETRY: frozenset({State.FAILED, State.CANCELLED}),
-    Action.REQUEUE: frozenset({State.PROCESSING}),
-    Action.PRIORITISE: LIVE - {State.PROCESSING},
-    Action.DELETE: frozenset(State),
-}
-"""States that an action concerns at all (see `Action`); the scripts look closer."""
 
 _TURNED: Final = 50_000
 """Queued jobs that are given turns at once, at most: two or three seconds."""
@@ -94,6 +88,8 @@ class RedisStore:
         self._swept: str | None = None
         self.schedules = RedisSchedules(self._ask)
         self.locks = RedisLocks(self._ask)
+        self.tallies = RedisTallies(self._ask)
+        self.audit = RedisAudit(self._ask)
 
     def _ask(
         self, name: str, ask: Mapping[str, Any] | None = None, attached: Sequence[bytes] = (), *, alone: bool = False
@@ -163,7 +159,9 @@ class RedisStore:
         """See `Store.heartbeat`."""
         ask: dict[str, Any] = {"worker": worker}
         if progress:
-            ask["reports"] = [(p.ref, p.fence, said(p.progress, p.message, p.checkpoint)) for p in progress]
+            ask["reports"] = [
+                (p.ref, p.fence, said(p.progress, p.message, p.checkpoint), logged(p.log)) for p in progress
+            ]
         if lease is not None:
             ask["lease"] = lease
         return (yield from self._orders(ask))
@@ -175,9 +173,16 @@ class RedisStore:
 
     def _orders(self, ask: Mapping[str, Any]) -> Steps[Orders]:
         reply = yield self._ask("hear", ask, alone=True)
-        alive, asked = reply.rows[0][0]
+        alive, asked, told = reply.rows[0][0]
         claims = [(int.from_bytes(ref), int(fence)) for ref, fence in zip(asked[::2], asked[1::2], strict=True)]
-        return Orders(bool(alive), sorted(claims))
+        return Orders(bool(alive), sorted(claims), command_of(told))
+
+    @writing
+    def command(self, worker: str, command: Command | None) -> Steps[bool]:
+        """See `Store.command`."""
+        told = {} if command is None else {"command": Command(command).value}
+        reply = yield self._ask("command", {"worker": worker} | told, alone=True)
+        return bool(reply.rows[0][0])
 
     @writing
     def retire(self, worker: str) -> Steps[None]:
@@ -198,13 +203,14 @@ class RedisStore:
     @writing
     def prune(self, limit: int = 1000) -> Steps[int]:
         """See `Store.prune`."""
-        pruned, more = 0, True
-        while more and pruned < limit:
+        pruned: int = 0
+        while True:
             ask = {"limit": limit - pruned, "look": min(limit - pruned, _PRUNED)}
             reply = yield self._ask("prune", ask, alone=True)
             gone, more = reply.rows[0][0]
             pruned += gone
-        return pruned
+            if not more or pruned >= limit:
+                return pruned
 
     # --- the schema -------------------------------------------------------------------------------------------------
 
@@ -246,8 +252,8 @@ class RedisStore:
         Jobs are chosen and changed a stretch at a time, in order of insertion within it; each stretch is changed as a
         whole, and what a job became in the meantime counts.
         """
-        which = _narrowed(which, change)
-        asked = _asked(which, change)
+        which = narrowed(which, change)
+        asked = asked_of(which, change)
         changed = 0
         trail = yield from self._trail(which, rising=True)
         chosen: list[tuple[int, bytes]] = []
@@ -275,8 +281,8 @@ class RedisStore:
     @reading
     def eligible(self, which: Filter, change: Change) -> Steps[int]:
         """See `Store.eligible`."""
-        which = _narrowed(which, change)
-        asked = _asked(which, change) | {"counted": True}
+        which = narrowed(which, change)
+        asked = asked_of(which, change) | {"counted": True}
         trail = yield from self._trail(which)
         total = 0
         keys: set[bytes] = set()
@@ -322,24 +328,23 @@ class RedisStore:
         """See `Store.find`."""
         if page.limit <= 0:
             return []
-        asked = _asked(which)
-        found: dict[bytes, Sequence[bytes | None]] = {}
+        asked = asked_of(which)
+        found: dict[bytes, Record] = {}
         rising = page.after is not None
         trail = yield from self._trail(which, before=page.before, after=page.after, rising=rising)
         room = page.limit
         while (stretch := trail.stretch()) is not None:
             reply = yield self._ask("find", {**asked, **stretch, "limit": room, "bytes": _BYTES})
             rest, flat = reply.rows[0][0]
-            for start in range(0, len(flat), FIELDS + 1):
-                found[flat[start]] = flat[start + 1 : start + 1 + FIELDS]
+            found |= records_in(flat)
             trail.went(rest)
-            room -= len(flat) // (FIELDS + 1)
+            room -= len(flat) // FIELDS
             if rest is None or room == 0:  # the next index has its own newest
                 if rest is not None:
                     trail.turn_off()
                 room = page.limit
         first = sorted(found, reverse=not rising)[: page.limit]
-        return [to_job(record_of(id, found[id])) for id in first]
+        return [to_job(found[id]) for id in first]
 
     @reading
     def count(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Steps[dict[str, int]]:
@@ -347,13 +352,13 @@ class RedisStore:
         by = Facet(by)
         totals: Counter[str] = Counter()
         if by is not Facet.OWNER and which == Filter(states=which.states, queue=which.queue, task=which.task):
-            reply = yield self._ask("tally")
-            for state, queue, task, number in _tallies(reply.rows[0][0]):
+            reply = yield self._ask("counts")
+            for state, queue, task, number in counts_of(reply.rows[0][0]):
                 asked_for = which.queue in (None, queue) and which.task in (None, task)
                 if asked_for and (which.states is None or state in which.states):
                     totals[{Facet.STATE: state.value, Facet.QUEUE: queue, Facet.TASK: task}[by]] += number
             return dict(totals)
-        asked = _asked(which)
+        asked = asked_of(which)
         trail = yield from self._trail(which)
         while (stretch := trail.stretch()) is not None:
             reply = yield self._ask("count", {**asked, **stretch, "by": by.value})
@@ -376,36 +381,55 @@ class RedisStore:
     def census(self) -> Steps[Census]:
         """See `Store.census`."""
         reply = yield self._ask("census", alone=True)
-        now, known, paused, counts, due, workers, running, shaped = reply.rows[0][0]
-        limits = {name.decode(): queue_limit_of(kept) for name, kept in zip(shaped[::2], shaped[1::2], strict=True)}
-        queues: dict[str, Counter[State]] = {name.decode(): Counter() for name in known}
-        for state, queue, _, number in _tallies(counts):
-            if state in LIVE:
-                queues.setdefault(queue, Counter())[state] += number
-        oldest: dict[str, int] = {}
-        for line, first in zip(due[::2], due[1::2], strict=True):
-            queue = line.decode().partition("\0")[0]
-            oldest[queue] = min(int(first), oldest.get(queue, int(first)))
-        closed = {name.decode() for name in paused}
-        return Census(
-            [
-                QueueInfo(
-                    name=name,
-                    paused=name in closed,
-                    limit=limits.get(name, QueueLimit()),
-                    waiting=states[State.WAITING],
-                    scheduled=states[State.SCHEDULED],
-                    queued=states[State.QUEUED],
-                    processing=states[State.PROCESSING],
-                    oldest=max(0, int(now) - oldest[name]) / SECOND if name in oldest else None,
-                )
-                for name, states in sorted(queues.items())
-            ],
-            sorted(
-                map(worker_of, workers[::2], workers[1::2], running),
-                key=lambda worker: (worker.started_at, worker.id),
-            ),
-        )
+        return census_of(reply.rows[0][0])
+
+    @reading
+    def totals(self) -> Steps[Totals]:
+        """See `Store.totals`. All are exact: the server counts as it goes."""
+        reply = yield self._ask("counts", alone=True)
+        counts: Counter[State] = Counter()
+        for state, _, _, number in counts_of(reply.rows[0][0]):
+            counts[state] += number
+        return Totals(dict(counts))
+
+    @reading
+    def changes(self, seen: Mapping[str, int]) -> Steps[Changes]:
+        """See `Store.changes`. Of more than a thousand jobs in several scripts, so that none keeps others waiting."""
+        ids = sorted(seen)
+        jobs: list[Job] = []
+        gone: list[str] = []
+        while ids:
+            stretch = ids[:STRETCH]
+            ask = {"ids": stretch, "seen": [seen[id] for id in stretch], "bytes": _BYTES}
+            looked, missing, flat = (yield self._ask("changes", ask)).rows[0][0]
+            jobs += map(to_job, records_in(flat).values())
+            gone += (stretch[place - 1] for place in missing)
+            del ids[:looked]
+        return Changes(jobs, gone)
+
+    @reading
+    def front(self, queue: str, limit: int = 1000) -> Steps[list[str]]:
+        """See `Store.front`."""
+        front = Front(limit)
+        ask: dict[str, Any] = {"queue": queue, "limit": limit}
+        while limit > 0:
+            tickets, more = (yield self._ask("front", ask)).rows[0][0]
+            ask["rest"] = front.add(tickets, more)
+            if not ask["rest"]:
+                break
+        return front.ids()
+
+    @reading
+    def logs(self, id: str) -> Steps[list[Log]]:
+        """See `Store.logs`."""
+        reply = yield self._ask("logs", {"id": id}, alone=True)
+        return logs_of(reply.rows[0][0])
+
+    @writing
+    def keep(self, name: str, value: str) -> Steps[str]:
+        """See `Store.keep`."""
+        kept: bytes = (yield self._ask("keep", {"name": name, "value": value}, alone=True)).rows[0][0]
+        return kept.decode()
 
     @reading
     def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
@@ -443,35 +467,3 @@ def _refused(command: str, problem: str) -> StokerError:
             f"ACL SETUSER NAME +{command.lower()} ({problem})"
         )
     return StoreUnavailable(f"the server refuses the command {command}: {problem}")
-
-
-def _narrowed(which: Filter, change: Change) -> Filter:
-    """The filter, for the states that the action concerns."""
-    concerned = _OPEN[change.action]
-    if which.states is None:
-        return which if concerned == frozenset(State) else replace(which, states=tuple(sorted(concerned)))
-    return replace(which, states=tuple(state for state in which.states if state in concerned))
-
-
-def _asked(which: Filter, change: Change | None = None) -> dict[str, Any]:
-    """A filter, and what is to be done, as `parts/filter.lua` reads them. Ids are the trail's business."""
-    given = {
-        name: getattr(which, name) for name in ("queue", "task", "tag", "owner", "workflow", "key", "text", "idle_for")
-    }
-    if which.states is not None:
-        given["states"] = [CODES[State(state)] for state in which.states]
-    ask: dict[str, Any] = {"which": {name: value for name, value in given.items() if value is not None}}
-    if change is not None:
-        ask["change"] = {"action": change.action.value, "priority": change.priority}
-        if change.reason is not None:
-            ask["change"]["reason"] = change.reason
-    return ask
-
-
-def _tallies(flat: Sequence[bytes]) -> list[tuple[State, str, str, int]]:
-    """Counts as they are kept, by state, queue and task."""
-    tallies = []
-    for name, number in zip(flat[::2], flat[1::2], strict=True):
-        queue, _, task = name[1:].decode().partition("\0")
-        tallies.append((STATES[int(name[:1])], queue, task, int(number)))
-    return tallies

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from stoker.job import Claim, NewJob, Outcome, ParentFailure, State, Verdict
-from stoker.store import Fair, Flow, QueueLimit, Worker
+from stoker.store import Command, Fair, Flow, QueueLimit, Worker
 from stoker.stores.record import CODES, STATES, Record, entry, list_of, policy_of, strings
+from stoker.stores.redis.logs import logged
 
 _HEAD: Final = Layout(">BHhIiiiiqqqqqqq")
 """The numbers of a stand; behind them come worker, queue and task, with NULs between."""
@@ -26,8 +27,8 @@ _SHAPED: Final = Layout(">qqqqq")
 _LEASED: Final = Layout(">qqq")
 """The instants of a worker's entry; behind them comes its introduction."""
 
-FIELDS: Final = 11
-"""Columns of a record as `find.lua` gives them, besides the id."""
+FIELDS: Final = 12
+"""Columns of a record as `parts/reading.lua` gives them, the id among them."""
 
 
 class _Facts(Struct, array_like=True):
@@ -186,8 +187,8 @@ _POLICIES: Final = (ParentFailure.CANCEL, ParentFailure.RUN, ParentFailure.HOLD,
 """As two bits of the flags have them."""
 
 
-def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
-    """A record as `find.lua` gives it."""
+def _record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
+    """A record, from its id and its other columns."""
     stand, packed, result, error, errors, progress, message, checkpoint, cancelling, parents, waits_for = fields
     assert stand is not None
     assert packed is not None
@@ -253,6 +254,13 @@ def record_of(id: bytes, fields: Sequence[bytes | None]) -> Record:
     )
 
 
+def records_in(flat: Sequence[Any]) -> dict[bytes, Record]:
+    """The records as `parts/reading.lua` gives them, by id: id and columns one after the other."""
+    return {
+        flat[start]: _record_of(flat[start], flat[start + 1 : start + FIELDS]) for start in range(0, len(flat), FIELDS)
+    }
+
+
 def _ids(joined: bytes | None) -> str | None:
     return strings(joined.decode().split("\0")) if joined else None
 
@@ -296,6 +304,7 @@ def is_plain(outcome: Outcome) -> bool:
         and outcome.progress is None
         and outcome.message is None
         and outcome.checkpoint is None
+        and not outcome.log
     )
 
 
@@ -307,6 +316,7 @@ def consequence(outcome: Outcome) -> dict[str, Any]:
         "delay": outcome.delay,
         "reason": outcome.reason,
         "words": said(outcome.progress, outcome.message, outcome.checkpoint),
+        "log": logged(outcome.log),
     }
     failure = outcome.failure
     if failure is not None and outcome.verdict in (Verdict.RETRY, Verdict.FAILED):
@@ -333,7 +343,7 @@ def introduction(worker: Worker) -> bytes:
     return pack(_Introduction(worker.host, worker.pid, worker.version, worker.queues, worker.tags, worker.concurrency))
 
 
-def worker_of(id: bytes, kept: bytes, running: int) -> Worker:
+def worker_of(id: bytes, kept: bytes, running: int, told: bytes | None) -> Worker:
     """A worker as `census.lua` gives it."""
     lease_until, seen_at, started_at = _LEASED.unpack_from(kept)
     facts = _introduction(kept[_LEASED.size :])
@@ -349,7 +359,13 @@ def worker_of(id: bytes, kept: bytes, running: int) -> Worker:
         seen_at=seen_at,
         lease_until=lease_until,
         running=running,
+        command=command_of(told),
     )
+
+
+def command_of(told: bytes | None) -> Command | None:
+    """What a worker was told, as it is kept."""
+    return None if told is None else Command(told.decode())
 
 
 # --- queues and workflows -------------------------------------------------------------------------------------------

@@ -8,14 +8,21 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from stoker.audit_store import AUDIT_KEPT
+from stoker.job import LOGS_KEPT, LONGEST_LOG
 from stoker.stores.record import CODES
+from stoker.tally_store import TALLIES_KEPT
 
 _USES: Final = re.compile(r"-- (seldom )?uses:(.*)\n")
 
-_STATES = (
-    f"local {', '.join(state.value.upper() for state in CODES)} = {', '.join(str(code) for code in CODES.values())}\n"
-)
-"""The states as numbers, by their names: every script begins with it."""
+_NUMBERS = {state.value.upper(): code for state, code in CODES.items()} | {
+    "LONGEST_LOG": LONGEST_LOG,
+    "LOGS_KEPT": LOGS_KEPT,
+    "TALLIES_KEPT": TALLIES_KEPT,
+    "AUDIT_KEPT": AUDIT_KEPT,
+}
+_CONTRACT = f"local {', '.join(_NUMBERS)} = {', '.join(map(str, _NUMBERS.values()))}\n"
+"""Numbers of the contract, the states among them, by their names: every script begins with it."""
 
 _CONSTANTS: Final = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
 _INNER: Final = "-- inner --\n"
@@ -56,7 +63,7 @@ def _joined(script: str, parts: Mapping[str, str]) -> str:
                 order[name] = None
 
     use(script)
-    text = _STATES + "".join(_part(name, parts[name]) for name in order) + script
+    text = _CONTRACT + "".join(_part(name, parts[name]) for name in order) + script
     return _folded(text.replace(_INNER, "return (function()\n") + "\nend)()" * text.count(_INNER))
 
 

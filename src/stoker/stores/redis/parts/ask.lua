@@ -12,7 +12,7 @@ if not now then
     now = time[1] * 1000000 + time[2]
 end
 
--- The name of one of the app's keys; migrations/0001_keys.lua lists them.
+-- The name of one of the app's keys; migrations/ lists them.
 local root = KEYS[1] .. ':'
 local named = {}
 

@@ -1,4 +1,4 @@
--- uses: moves
+-- uses: moves logs
 -- What becomes of claims: one function for every verdict.
 
 -- The history with one entry more. The client's JSON is not touched, only continued.
@@ -85,6 +85,10 @@ end
 local function conclude(id, job, verdict, outcome)
     if outcome.words then
         say(id, job, outcome.words)
+    end
+    if outcome.log then
+        logs()
+        append_log(id, job, outcome.log)
     end
     if outcome.entry then
         note('HSET', HISTORIES, id, blame(id, job, outcome.entry))

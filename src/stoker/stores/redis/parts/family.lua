@@ -69,11 +69,10 @@ local function part(child)
     end
 end
 
-local function sour(id, job, soured)
-    if has(job, SOURED) ~= soured then
-        mark(job, SOURED, soured)
-        changed[id] = true
-    end
+-- It waits for other jobs than before.
+local function touch(id, job)
+    job[UPDATED] = now
+    changed[id] = true
 end
 
 local function abandon(id, job, why)
@@ -108,7 +107,8 @@ local function tell(ending, child, job)
     elseif ending.well or policy ~= HOLD then
         unlink(ending.id, child)
         numbers[child] = number_of_open(child) - 1
-        sour(child, job, has(job, SOURED) or not ending.well)
+        mark(job, SOURED, has(job, SOURED) or not ending.well)
+        touch(child, job)
         if numbers[child] == 0 then
             release(child, job)
         end

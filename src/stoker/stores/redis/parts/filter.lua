@@ -1,6 +1,8 @@
 -- uses: moves workers
 -- Whether a job matches `ask.which` (see `Filter`), and whether `ask.change` can be done to it (see `Action`).
 local which = ask.which
+local LOOKED = 4000000 -- bytes of facts in which one script looks for a text, about
+local looked = 0
 
 local function set_of(list)
     if not list then
@@ -46,6 +48,7 @@ local function matches(id, job)
         return true
     end
     local facts = facts_of(id)
+    looked = looked + (text and #facts[PAYLOAD] or 0)
     return (not which.owner or facts[OWNER] == which.owner)
         and (not which.key or facts[KEY] == which.key)
         and (not which.workflow or facts[WORKFLOW] == which.workflow)

@@ -7,9 +7,11 @@ local function extend(extended, id)
     if not children[extended] then
         flush() -- there may be some that this script made
     end
+    load(children_of(extended))
     for _, child in ipairs(children_of(extended)) do
         if child ~= id then -- one may wait for what it extends
             link(id, child)
+            touch(child, jobs[child])
             added[child] = added[child] or {}
             table.insert(added[child], id)
         end

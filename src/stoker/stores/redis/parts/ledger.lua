@@ -4,6 +4,7 @@
 local ledger = {HDEL = {}, ZREM = {}, SREM = {}, HSET = {}, ZADD = {}, SADD = {}}
 local tally = {}
 local filled, thinned = {}, {}
+local unwanted = {} -- keys
 
 local function note(command, name, first, second)
     local entries = ledger[command][name]
@@ -62,6 +63,7 @@ local function write()
     if flows then
         write_flows()
     end
-    changed, tally, filled, thinned = {}, {}, {}, {}
+    each_page(unwanted, MOST, function(...) redis.call('UNLINK', ...) end)
+    changed, tally, filled, thinned, unwanted = {}, {}, {}, {}, {}
 end
 -- inner --

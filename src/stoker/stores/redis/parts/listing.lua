@@ -16,13 +16,14 @@ local function stretch()
     return ids, #ids == ask.look and ids[#ids]
 end
 
--- Visit the jobs of the stretch that match, up to one for which `visit` says that it was enough; where to go on.
+-- Visit the jobs of the stretch that match, up to one for which `visit` says that it was enough, or with which there was
+-- enough to read; where to go on.
 local function each_match(visit)
     local ids, rest = stretch()
     load(ids)
     for _, id in ipairs(ids) do
         local job = jobs[id]
-        if job and matches(id, job) and visit(id, job) then
+        if job and matches(id, job) and visit(id, job) or looked > LOOKED then
             return id
         end
     end

@@ -69,6 +69,7 @@ local function step_in(id, job)
         stirred[limit] = true
         note('SADD', key('groups', limit), group)
         note('ZADD', key('parked', group), '0', ticket(id, job))
+        note('ZADD', key('limited', line), '0', ticket(id, job))
     else
         note('ZADD', key('ready', line), '0', ticket(id, job))
     end
@@ -86,6 +87,7 @@ local function step_out(id, job)
         stirred[ties_of(id).limit] = true
         note('ZREM', key('parked', group), entry)
         note('ZREM', key('admitted', group), entry)
+        note('ZREM', key('limited', line), entry)
     end
 end
 
@@ -247,5 +249,6 @@ local function delete(id, job)
     for _, column in ipairs(COLUMNS) do
         note('HDEL', column, id)
     end
+    unwanted[#unwanted + 1] = key('log', id)
     jobs[id], changed[id] = false, nil
 end

@@ -5,6 +5,7 @@
 local STATE, FLAGS, PRIORITY, FENCE, ATTEMPT, CRASHES, MAX_ATTEMPTS, MAX_CRASHES = 1, 2, 3, 4, 5, 6, 7, 8
 local REF, KEEP_FOR, RUN_AT, CREATED, UPDATED, STARTED, FINISHED, WORKER, LINE = 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FORM = '>BI2i2I4i4i4i4i4i8i8i8i8i8i8i8s'
+local UPDATED_FROM = 58 -- the byte of it
 
 -- What a script must know of the other columns and indexes without reading them, so that a plain job asks for none of
 -- it. `ERRED`: it has an error, or a result of before; `VOID`: completed without any result, not even `null`; `CHILD`:
@@ -36,6 +37,10 @@ local function read(text)
     local job = {struct.unpack(FORM, text)}
     job[LINE] = string.sub(text, job[LINE]) -- struct ends with where the rest begins
     return job
+end
+
+local function updated_in(text)
+    return (struct.unpack('>i8', text, UPDATED_FROM))
 end
 
 local function written(job)

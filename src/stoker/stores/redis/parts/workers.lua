@@ -16,6 +16,11 @@ local function keep(name, worker)
     redis.call('HSET', key('workers'), name, entry)
 end
 
+local function forget_worker(name)
+    redis.call('HDEL', key('workers'), name)
+    redis.call('HDEL', key('commands'), name)
+end
+
 local function is_alive(name)
     local worker = worker_of(name)
     return worker ~= nil and worker.until_ > now

@@ -53,7 +53,7 @@ local function rejoin(id, job)
             end
         end
     end
-    sour(id, job, failed)
+    mark(job, SOURED, failed)
 end
 
 function apply.requeue(id, job)

@@ -1,6 +1,6 @@
 -- uses: moves workers
 -- {now, known queues, paused ones, counts, lines and the earliest due time in each, workers and how many each holds,
--- limits of queues}. A line is sorted by priority first: its earliest is the first of one of its priorities, or, where
+-- limits of queues, what workers were told}. A line is sorted by priority first: its earliest is the first of one of its priorities, or, where
 -- there are limits or turns, the first of its aged.
 local function earliest(line)
     local name, from = key('ready', line), '-'
@@ -32,4 +32,5 @@ end
 return {
     exact(now), redis.call('SMEMBERS', key('queues')), redis.call('HKEYS', key('paused')),
     redis.call('HGETALL', key('counts')), due, workers, running, redis.call('HGETALL', key('shaped')),
+    redis.call('HGETALL', key('commands')),
 }

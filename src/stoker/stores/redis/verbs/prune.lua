@@ -1,14 +1,7 @@
--- uses: guards closing
--- Delete jobs whose time is over, up to `ask.limit`, looking at no more than `ask.look`; and forget guards and locks.
+-- uses: guards closing forgetting
+-- Delete jobs whose time is over, up to `ask.limit`, looking at no more than `ask.look`; and forget what is too old.
 -- Those of a workflow that is under way are put aside, until its last one has ended. Answers {how many, whether there
 -- may be more}.
-local function forget_locks(limit)
-    for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('locked'), '-inf', exact(now), 'LIMIT', 0, limit)) do
-        redis.call('HDEL', key('locks'), name)
-        redis.call('ZREM', key('locked'), name)
-    end
-end
-
 local under_way = {}
 local function stays(id, job)
     if not has(job, FLOWING) then
@@ -50,5 +43,7 @@ end
 guards()
 forget_guards(1000)
 forget_locks(1000)
+forget_tallies()
+forget_entries(1000)
 close()
 return {pruned, #ids == ask.look and 1 or 0}

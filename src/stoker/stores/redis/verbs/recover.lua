@@ -43,7 +43,7 @@ for i = ask.limit + 1, #lost do
 end
 for _, name in ipairs(redis.call('HKEYS', key('workers'))) do
     if not is_alive(name) and not holding[name] then
-        redis.call('HDEL', key('workers'), name)
+        forget_worker(name)
     end
 end
 
@@ -54,8 +54,10 @@ local function stands_in_line(id, job)
         return ready
     end
     local group = group_of(id, job)
-    return redis.call('ZSCORE', key('parked', group), entry)
+    return redis.call('ZSCORE', key('limited', job[LINE]), entry) and (
+        redis.call('ZSCORE', key('parked', group), entry)
         or ready and redis.call('ZSCORE', key('admitted', group), entry)
+    )
 end
 
 -- Where the index of a job's state ought to have it.

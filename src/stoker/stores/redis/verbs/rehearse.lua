@@ -8,8 +8,9 @@ local commands = {
     {'SADD', set, 'a'}, {'SISMEMBER', set, 'a'}, {'SMEMBERS', set}, {'SCARD', set}, {'SREM', set, 'a'},
     {'ZADD', sorted, 0, 'a'}, {'ZSCORE', sorted, 'a'}, {'ZRANGE', sorted, 0, 0}, {'ZRANGEBYLEX', sorted, '-', '+'},
     {'ZREVRANGEBYLEX', sorted, '+', '-'}, {'ZRANGEBYSCORE', sorted, 0, 0}, {'ZLEXCOUNT', sorted, '-', '+'},
-    {'ZCARD', sorted}, {'ZREM', sorted, 'a'},
-    {'ZREMRANGEBYRANK', sorted, 0, 0}, {'SET', text, 1}, {'GET', text}, {'INCRBY', text, 1}, {'EXISTS', text},
+    {'ZCARD', sorted}, {'ZCOUNT', sorted, 0, 0}, {'ZREM', sorted, 'a'}, {'ZREMRANGEBYRANK', sorted, 0, 0},
+    {'ZREMRANGEBYSCORE', sorted, 0, 0}, {'ZREMRANGEBYLEX', sorted, '-', '+'}, {'ZUNIONSTORE', sorted, 1, sorted},
+    {'SET', text, 1}, {'GET', text}, {'INCRBY', text, 1}, {'EXISTS', text},
     {'INCR', text}, {'TIME'}, {'PUBLISH', key('rehearsal'), ''}, {'UNLINK', hash, set, sorted, text},
 }
 for _, command in ipairs(commands) do

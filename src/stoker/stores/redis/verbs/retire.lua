@@ -1,2 +1,2 @@
--- uses: ask
-redis.call('HDEL', key('workers'), ask.worker)
+-- uses: workers
+forget_worker(ask.worker)
