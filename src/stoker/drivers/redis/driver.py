@@ -15,14 +15,14 @@ from typing import Any, Final, TypeVar
 
 from redis.exceptions import NoScriptError
 
-from stoker.drivers.aside import Aside, Errand
+from stoker.drivers.aside import Aside, Errand, in_thread
 from stoker.drivers.driver import Finding, Hint
 from stoker.drivers.redis.address import Address
 from stoker.drivers.redis.ear import Ear
 from stoker.drivers.redis.faults import problem
 from stoker.drivers.redis.health import examine, objection
 from stoker.drivers.redis.server import BROKEN, Server
-from stoker.errors import AppClosed, ConfigError, StoreUnavailable
+from stoker.errors import AppClosed, ConfigError, StoreUnavailable, TookTooLong
 from stoker.forking import mind
 from stoker.plan import Plan, Reply, Statement, pump
 
@@ -81,6 +81,32 @@ class RedisDriver:
         aside = self._write_aside if plan.writes else self._read_aside
         result: T = await aside.submit(plan)
         return result
+
+    async def ask(self, plan: Plan[T], within: float) -> T:
+        """See `Driver.ask`. In a thread of its own, which asks nothing more of the server once it was given up.
+
+        A script is never cut short, but each looks at a stretch only, which takes milliseconds.
+        """
+        if self._closed:
+            raise AppClosed("this connection to the store was closed")
+        given_up = threading.Event()
+        advice = (
+            f"{self.place} did not answer within {within:g} seconds; narrow the question: ids, an owner, a workflow or "
+            "states other than completed are found by an index, all else is looked for in every job"
+        )
+
+        def execute(statement: Statement) -> Reply:
+            if given_up.is_set():
+                raise TookTooLong(advice)
+            return self._execute(statement, writes=False)
+
+        try:
+            async with asyncio.timeout(within):
+                return await in_thread(lambda: pump(plan, execute))
+        except TimeoutError:
+            raise TookTooLong(advice) from None
+        finally:
+            given_up.set()
 
     def listen(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> Callable[[], None]:
         """See `Driver.listen`. Scripts that make jobs due publish; a subscriber of its own hears them."""
