@@ -13,7 +13,9 @@ from starlette.responses import Response
 
 from stoker.app import Stoker
 from stoker.errors import StokerError
+from stoker.web.assets import Assets
 from stoker.web.config import OPTIONS, REDACT, config
+from stoker.web.dashboard import dashboard
 from stoker.web.desk import Desk
 from stoker.web.gate import Gate
 from stoker.web.identity import Identify
@@ -48,22 +50,19 @@ def create(
     """
     chosen = config(identify, read_only, redact, options, origins, max_body, rate, max_streams)
     desk = Desk(app, chosen)
-    handlers = {Problem: _answer, StokerError: _answer, HTTPException: _answer, Exception: _answer_unexpected}
+    assets = Assets()
+    pages = dashboard(desk, assets)
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem.status >= 500:  # what is unexpected is logged by the server: it is raised again after this
+            _log.warning("answered %d: %s", problem.status, error)
+        return pages.problem(request, problem)
+
     web = Starlette(
-        routes=[*JobRoutes(desk).routes, *StreamRoutes(desk).routes],
-        middleware=[Middleware(Gate, app=app, config=chosen)],
-        exception_handlers=handlers,
+        routes=[*JobRoutes(desk).routes, *StreamRoutes(desk).routes, *pages.routes, *assets.routes],
+        middleware=[Middleware(Gate, app=app, config=chosen, answer=pages.problem)],
+        exception_handlers=dict.fromkeys((Problem, StokerError, HTTPException, Exception), answer),
     )
     web.state.desk = desk
     return web
-
-
-async def _answer(_: Request, error: Exception) -> Response:
-    problem = problem_of(error)
-    if problem.status >= 500:
-        _log.warning("answered %d: %s", problem.status, error)
-    return problem.response()
-
-
-async def _answer_unexpected(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()  # the server logs it: it is raised again after this

@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 
 from stoker.app import Stoker
+from stoker.web.answers import Answers
+from stoker.web.audit import Audit
 from stoker.web.config import Config
 from stoker.web.hub import Hub
 from stoker.web.present import Presenter
@@ -19,6 +21,9 @@ class Desk:
         self.config = config
         self.presenter = Presenter(app.registry, config.redact)
         self.hub = Hub(app.engine)
+        app.engine.partings.append(self.hub.close)
+        self.answers = Answers(app.engine)
+        self.audit = Audit(app.engine)
 
 
 def reach_of(connection: HTTPConnection) -> Reach:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stoker import tokens
@@ -33,13 +35,18 @@ HEADERS: Final = (
 """What every answer says to browsers; pages say more."""
 
 
+Answer = Callable[[HTTPConnection, Problem], Response]
+"""How a problem is told to whoever asked."""
+
+
 class Gate:
     """ASGI middleware: who asks, whether they may, and not too often. Leaves a `Reach` in the scope's state."""
 
-    def __init__(self, inner: ASGIApp, app: Stoker, config: Config) -> None:
+    def __init__(self, inner: ASGIApp, app: Stoker, config: Config, answer: Answer) -> None:
         self._inner = inner
         self._app = app
         self._config = config
+        self._answer = answer
         self._pace = Pace(config.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +64,7 @@ class Gate:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 4000 + problem.status, "reason": problem.detail[:120]})
             else:
-                await problem.response()(scope, receive, send)
+                await self._answer(connection, problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["reach"] = reach
 

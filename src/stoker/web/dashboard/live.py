@@ -1,0 +1,148 @@
+"""Pages that change by themselves: the live blocks of a page, sent again when they are different.
+
+A page is rendered once for all who look at the same page as the same identity, at most every other second, and only
+while somebody looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stoker import clock
+from stoker.web.desk import reach_of
+from stoker.web.identity import Identity
+from stoker.web.present import encoded
+from stoker.web.problem import Problem, problem_of
+from stoker.web.reach import Reach
+
+Blocks = Mapping[str, str]
+Look = Callable[[Reach, str], Awaitable[Blocks]]
+"""Renders the live blocks of a page, `ui/jobs?state=failed`."""
+
+PAUSE: Final = 2.0
+"""Seconds between two looks, at least."""
+_SHARE: Final = 4
+"""A pause is at least so many times as long as the look before it took."""
+_LIFE: Final = 300.0
+"""Seconds after which a stream ends and the browser begins another: who has signed out sees no more."""
+_QUIET: Final = 15.0
+"""Seconds after which an empty line shows that the stream is alive."""
+_MOST: Final = 500
+"""Different pages watched at once."""
+_LONGEST: Final = 4_000
+"""Characters of a page's address."""
+
+_RELATIVE: Final = re.compile(r"(<time [^>]*data-ago[^>]*>)[^<]*")
+"""Times that the browser itself keeps up to date: no reason to send a block again."""
+
+_log = logging.getLogger("stoker.web")
+
+
+class Live:
+    """Watches pages for those who look at them."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._showings: dict[tuple[int, Identity, str], _Showing] = {}
+
+    async def stream(self, request: Request) -> Response:
+        """Server-sent events: `blocks` (HTML by name), and `trouble` while the page cannot be made."""
+        reach = reach_of(request)
+        page = request.query_params.get("page", "")
+        key = id(asyncio.get_running_loop()), reach.who, page
+        if len(page) > _LONGEST:
+            raise Problem(422, "invalid-page", "this page's address is too long to be watched")
+        if key not in self._showings and len(self._showings) >= _MOST:
+            raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._events(key, reach), 200, headers, "text/event-stream")
+
+    async def _events(self, key: tuple[int, Identity, str], reach: Reach) -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        showing = self._showings.get(key)
+        if showing is None:
+            showing = self._showings[key] = _Showing(partial(self._look, reach, key[2]))
+        try:
+            with showing.watched():
+                async for name, data in showing.changes():
+                    yield b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(data))
+        finally:
+            if showing.deserted and self._showings.get(key) is showing:
+                del self._showings[key]
+
+
+class _Showing:
+    """One page, as one identity sees it, looked at again and again while somebody watches."""
+
+    def __init__(self, look: Callable[[], Awaitable[Blocks]]) -> None:
+        self._look = look
+        self._viewers = 0
+        self._watching: asyncio.Task[None] | None = None
+        self._turned = asyncio.Condition()
+        self._turn = 0
+        self._blocks: Blocks = {}
+        self._trouble: dict[str, Any] | None = None
+
+    @property
+    def deserted(self) -> bool:
+        return self._viewers == 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Somebody looks; the first begins the watch, the last one ends it."""
+        self._viewers += 1
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch())
+        try:
+            yield
+        finally:
+            self._viewers -= 1
+            if self.deserted and self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    async def _watch(self) -> None:
+        while True:
+            began = clock.monotonic()
+            try:
+                self._blocks, self._trouble = await self._look(), None
+            except Exception as error:  # noqa: BLE001 - whoever looks is told, and it may pass
+                problem = problem_of(error)
+                if problem.status == 500:
+                    _log.exception("a live page cannot be made")
+                self._trouble = {"status": problem.status, "detail": problem.detail}
+            async with self._turned:
+                self._turn += 1
+                self._turned.notify_all()
+            await asyncio.sleep(max(PAUSE, _SHARE * (clock.monotonic() - began)))
+
+    async def changes(self) -> AsyncIterator[tuple[str, Any]]:
+        """What is different from what this viewer was told, as it comes; then, and now and then, that all is well."""
+        told: dict[str, str] = {}
+        trouble: dict[str, Any] | None = None
+        seen = 0
+        spoke = began = clock.monotonic()
+        while (now := clock.monotonic()) - began < _LIFE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_QUIET), self._turned:
+                    await self._turned.wait_for(lambda: self._turn != seen)  # noqa: B023 - awaited here
+            seen = self._turn
+            still = {name: _RELATIVE.sub(r"\1", html) for name, html in self._blocks.items()}
+            news = {name: self._blocks[name] for name in still if told.get(name) != still[name]}
+            told.update(still)
+            if self._trouble != trouble or news or now - spoke >= _QUIET:
+                spoke = now
+                if self._trouble is not None:
+                    yield "trouble", self._trouble
+                else:
+                    yield "blocks", news
+                trouble = self._trouble

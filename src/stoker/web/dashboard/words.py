@@ -1,0 +1,166 @@
+"""Numbers, times and values as people read them. Pure functions; templates have them as filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from markupsafe import Markup, escape
+
+from stoker import clock
+from stoker.web.present import encoded
+
+LONGEST_DOCUMENT: Final = 60_000
+"""Characters of a JSON document that are shown on a page."""
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def count(number: float) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `12,345 jobs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def span(seconds: float | None) -> str:
+    """`250 ms`, `3.2 s`, `1 min 5 s`, `2 h 3 min`, `3 d 4 h`."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    left = round(seconds)
+    parts = []
+    for size, unit in _UNITS:
+        if left >= size or (parts and unit != "s"):
+            number, left = divmod(left, size)
+            parts.append(f"{number} {unit}" if number else "")
+        elif parts:
+            parts.append(f"{left} {unit}" if left else "")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if part)
+
+
+def moment(value: datetime | int) -> datetime:
+    """An instant, or what is a datetime already, as a datetime."""
+    return clock.to_datetime(value) if isinstance(value, int) else value
+
+
+def ago(value: datetime | int, now: int | None = None) -> str:
+    """`now`, `3 s ago`, `5 min ago`, `in 2 h`: with one unit, so that it does not jump about."""
+    seconds = ((clock.now() if now is None else now) - clock.to_instant(moment(value))) / clock.SECOND
+    size = abs(seconds)
+    if size < 1:
+        return "now"
+    number, unit = next((int(size // one), unit) for one, unit in _UNITS if size >= one)
+    return f"{number} {unit} ago" if seconds > 0 else f"in {number} {unit}"
+
+
+def stamp(value: datetime | int) -> str:
+    """`2026-11-28 13:55:02 UTC`."""
+    return f"{moment(value):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(value: datetime | int) -> str:
+    """`2026-11-28T13:55:02.123Z`."""
+    return moment(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(first: datetime, second: datetime) -> float:
+    """From the one to the other."""
+    return (second - first).total_seconds()
+
+
+def percent(fraction: float) -> str:
+    """`42 %`; what is not all is never written as 100 %."""
+    return f"{min(99, int(fraction * 100)) if fraction < 1 else 100} %"
+
+
+def line(text: str, longest: int = 200) -> str:
+    """The beginning of a text, as one line."""
+    one = " ".join(text[: longest * 2].split())
+    return one if len(one) <= longest else f"{one[: longest - 1]}…"
+
+
+def one_line(value: Any, longest: int = 120) -> str:
+    """A JSON value, shortened."""
+    return line(encoded(value)[: longest * 4].decode("utf-8", "ignore"), longest)
+
+
+def call(args: Any, kwargs: Mapping[str, Any], longest: int = 120) -> str:
+    """Arguments as in a call: `"cat.jpg", width=80`."""
+    parts = [one_line(value, longest) for value in args[:20]]
+    parts += [f"{line(str(name), 60)}={one_line(value, longest)}" for name, value in list(kwargs.items())[:20]]
+    return line(", ".join(parts), longest)
+
+
+def pretty(value: Any) -> str:
+    """A JSON value with a line for each of its parts; the beginning of one that is very long."""
+    text = msgspec.json.format(encoded(value), indent=2).decode()
+    if len(text) > LONGEST_DOCUMENT:
+        return f"{text[:LONGEST_DOCUMENT]}\n… {len(text) - LONGEST_DOCUMENT:,} characters left out …"
+    return text
+
+
+_TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+
+
+def coloured(value: Any) -> Markup:
+    """As `pretty`, with the kinds of its parts marked."""
+
+    def marked(match: re.Match[str]) -> str:
+        text, colon, word, number = match.groups()
+        if text is not None:
+            kind = "j-key" if colon else "j-text"
+            return f'<span class="{kind}">{escape(text)}</span>{colon or ""}'
+        return f'<span class="{"j-word" if word else "j-number"}">{escape(word or number)}</span>'
+
+    text = pretty(value)
+    parts, at = [], 0
+    for match in _TOKEN.finditer(text):
+        parts += [str(escape(text[at : match.start()])), marked(match)]
+        at = match.end()
+    return Markup("".join([*parts, str(escape(text[at:]))]))  # noqa: S704 - every part was escaped
+
+
+def address(value: Any) -> str | None:
+    """The value if it is a web address that a page may link to, else None."""
+    if not isinstance(value, str) or len(value) > 2_000 or not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def short(id: str) -> str:
+    """The end of an id, which tells it from its neighbours."""
+    return id[-8:]
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "count": count,
+    "counted": counted,
+    "span": span,
+    "ago": ago,
+    "stamp": stamp,
+    "iso": iso,
+    "percent": percent,
+    "line": line,
+    "one_line": one_line,
+    "call": call,
+    "coloured": coloured,
+    "address": address,
+    "short": short,
+}
+"""By the names that templates use."""
