@@ -13,8 +13,9 @@ import places
 from stoker.clock import IdSource
 from stoker.connect import connect
 from stoker.connect.connection import Connection
-from stoker.errors import AppClosed, ConfigError, InvalidOption, StoreBroken, StoreUnavailable
+from stoker.errors import AppClosed, ConfigError, InvalidOption, StoreBroken, StoreUnavailable, TookTooLong
 from stoker.job import NewJob
+from stoker.plan import Plan, Steps
 from stoker.store import Fair, Filter, QueueLimit
 
 new_id = IdSource()
@@ -242,6 +243,64 @@ def test_a_closed_driver_says_so(opened):
     opened.driver.close()
     with pytest.raises(AppClosed):
         insert(opened)
+
+
+# --- questions with a time limit ------------------------------------------------------------------------------------
+
+
+def endless(connection: Connection, ended: threading.Event) -> Plan[None]:
+    """A plan that asks and asks, and says when it is not pumped any more."""
+
+    def steps() -> Steps[None]:
+        try:
+            while True:
+                yield from connection.store.pending().start()
+        finally:
+            ended.set()
+
+    return Plan(steps, name="endless", writes=False, wakes=False)
+
+
+def test_a_question_is_given_up_and_the_server_is_asked_no_more(opened):
+    insert(opened)
+    ended = threading.Event()
+    with pytest.raises(TookTooLong, match=r"within 0\.1 seconds; narrow the question"):
+        asyncio.run(opened.driver.ask(endless(opened, ended), 0.1))
+    assert ended.wait(10)
+    assert asyncio.run(opened.driver.ask(opened.store.count(), 60)) == {"queued": 1}
+
+
+def test_a_question_that_nobody_waits_for_is_given_up(opened):
+    insert(opened)
+    ended = threading.Event()
+
+    async def ask() -> None:
+        asking = asyncio.ensure_future(opened.driver.ask(endless(opened, ended), 600))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(ask())
+    assert ended.wait(10)
+
+
+def test_a_server_that_stands_still_keeps_no_question_waiting(server, opened):
+    insert(opened)
+    server.cli("CLIENT", "PAUSE", "1000", "ALL")
+    with pytest.raises(TookTooLong):
+        asyncio.run(opened.driver.ask(opened.store.count(), 0.1))
+
+
+def test_what_goes_wrong_with_a_question_is_said_as_with_any_call(server, opened):
+    insert(opened)
+    server.stop()
+    with pytest.raises(StoreUnavailable, match="is the server running"):
+        asyncio.run(opened.driver.ask(opened.store.count(), 60))
+    server.start()
+    opened.driver.close()
+    with pytest.raises(AppClosed):
+        asyncio.run(opened.driver.ask(opened.store.count(), 60))
 
 
 # --- wake-ups -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from struct import Struct as Layout
-from typing import Any, Final
+from typing import Final
 
 from stoker.plan import Steps, reading, writing
 from stoker.stores.redis.asking import Ask
@@ -36,16 +36,16 @@ class RedisTallies:
     def read(self, span: int, step: int = MINUTE) -> Steps[list[Tally]]:
         """See `TallyStore.read`."""
         sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        asked: dict[str, Any] = {"span": span, "step": step, "look": _LOOK}
-        entries: list[bytes] = []
-        while not entries or len(entries) == _LOOK:
-            entries = (yield self._ask("read_tallies", asked)).rows[0][0]
-            if not entries:
-                break
+        asked = {"span": span, "step": step, "look": _LOOK}
+        last: list[bytes] = []
+        while True:
+            entries = (yield self._ask("read_tallies", asked, last)).rows[0][0]
             for at, queue, numbers in map(_entry, entries):
                 place = (at // step * step, queue)
                 sums[place] = [sum(both) for both in zip(sums[place], numbers, strict=True)]
-            asked["last"] = entries[-1]
+            if len(entries) < _LOOK:
+                break
+            last = entries[-1:]
         return [
             Tally(queue=queue, completed=done, failed=failed, retried=retried, cancelled=cancelled, at=at)
             for (at, queue), (done, failed, retried, cancelled) in sorted(sums.items())

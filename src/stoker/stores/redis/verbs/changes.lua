@@ -1,7 +1,8 @@
 -- uses: reading
 -- Of the jobs with these ids, those whose `updated_at` is not the instant of that place in `ask.seen`: {how many of the
--- ids were looked at, the places of those that are not there, the records}. Stops early after `ask.bytes` in all.
-local gone, looked = {}, 0
+-- ids were looked at, the places of those that are not there, the records}. Stops early after `ask.limit` of them, or
+-- `ask.bytes` in all.
+local gone, looked, number = {}, 0, 0
 for i, stand in ipairs(fetch(STANDS, ask.ids)) do
     local id = ask.ids[i]
     if not stand then
@@ -9,9 +10,10 @@ for i, stand in ipairs(fetch(STANDS, ask.ids)) do
     elseif updated_in(stand) ~= ask.seen[i] then
         jobs[id] = read(stand)
         take(id)
+        number = number + 1
     end
     looked = i
-    if bytes > ask.bytes then
+    if number == ask.limit or bytes > ask.bytes then
         break
     end
 end

@@ -1,11 +1,13 @@
 -- uses: moves
 -- Tickets of a queue's jobs, a stretch of each line: of those that may be claimed and of those that have a limit, which
--- may be parked. `ask.rest`: what was answered before about where to go on. Answers {tickets, where to go on}, the latter
--- being the names of those that have more and their last tickets, one after the other.
+-- may be parked. Answers {tickets, where to go on}, the latter being the names of those that have more and their last
+-- tickets, one after the other; attached is as much of it, `ask.rest` parts, as is to be gone on with.
 local LEAST = 50
-local rest = ask.rest
-if not rest then
-    rest = {}
+local rest = {}
+for i = 1, ask.rest do
+    rest[i] = attached(i)
+end
+if #rest == 0 then
     local least, most = '[' .. ask.queue .. '\0', '(' .. ask.queue .. '\1'
     for _, line in ipairs(redis.call('ZRANGEBYLEX', key('lines'), least, most)) do
         for _, kind in ipairs({'ready', 'limited'}) do

@@ -1,7 +1,8 @@
 -- uses: ask
--- Up to `ask.look` tallies by minute and queue, behind the entry `ask.last`, or from the step on in which the span began.
-local least = ask.last and '(' .. ask.last
-if not least then
+-- Up to `ask.look` tallies by minute and queue, behind the attached entry, or from the step on in which the span began.
+local last = attached(1)
+local least = last and '(' .. last
+if not last then
     local first = now - ask.span
     least = '[' .. struct.pack('>I8', math.max(0, first - first % ask.step))
 end
