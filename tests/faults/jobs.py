@@ -369,6 +369,34 @@ async def talk(ctx: Context, gate: str) -> str:
     return "talked"
 
 
+def _narrate(ctx: Context, lines: int, end: str, begin: str = "") -> None:
+    with running(ctx):
+        while begin and not os.path.exists(begin):
+            time.sleep(0.02)
+        for number in range(lines):
+            ctx.log.info("line %d", number)
+        if end == "die":
+            die(ctx, os.getpid())
+        while end and not os.path.exists(end):
+            time.sleep(0.02)
+
+
+@app.task(name="narrate")
+async def narrate(ctx: Context, lines: int, end: str = "") -> None:
+    """Logs so many lines; then ends, dies, or waits for a gate."""
+    _narrate(ctx, lines, end)
+
+
+@app.task(name="narrate_in_thread", executor="thread")
+def narrate_in_thread(ctx: Context, lines: int, end: str = "") -> None:
+    _narrate(ctx, lines, end)
+
+
+@app.task(name="narrate_in_process", executor="process")
+def narrate_in_process(ctx: Context, lines: int, end: str = "", begin: str = "") -> None:
+    _narrate(ctx, lines, end, begin)
+
+
 @app.task(name="fork", executor="thread")
 def fork(ctx: Context) -> int:
     """Enqueues from a forked child."""

@@ -8,7 +8,7 @@ import sys
 
 from faults.history import record as write
 from faults.support import World, on_sqlite, state_of, until
-from stoker.job import State
+from stoker.job import LONGEST_LOG, State
 
 pytestmark = on_sqlite
 
@@ -185,3 +185,85 @@ def test_unknown_tasks_wait_and_are_not_harmed(world: World):
     assert worker.terminate() == 0
     job = world.job(strange)
     assert (job.state, job.attempt, job.crashes, job.fence) == (State.QUEUED, 0, 0, 0)
+
+
+# --- what they log ----------------------------------------------------------------------------------------------------
+
+
+def narrated(world: World, job: str) -> list[tuple[int, list[str]]]:
+    """Of each attempt its number and its lines, without their times."""
+    logs = world.app.jobs.logs(job)
+    return [(log.attempt, [line.partition(" ")[2] for line in log.text.splitlines()]) for log in logs]
+
+
+def told(first: int, last: int) -> list[str]:
+    return [f"INFO line {number}" for number in range(first, last)]
+
+
+def test_what_a_job_logs_is_kept_wherever_it_runs(world: World):
+    ids = [world.enqueue(task, 20) for task in ("narrate", "narrate_in_thread", "narrate_in_process")]
+    world.start_worker()
+    for id in ids:
+        assert world.ends(id).state is State.COMPLETED
+        assert narrated(world, id) == [(1, told(0, 20))]
+    world.check()
+
+
+def test_it_can_be_read_while_the_job_runs(world: World):
+    ids = [world.enqueue(task, 3, world.gate()) for task in ("narrate_in_thread", "narrate_in_process")]
+    world.start_worker()
+    for id in ids:
+        until(lambda id=id: narrated(world, id) == [(1, told(0, 3))], "it is kept")
+        assert world.job(id).state is State.PROCESSING
+    world.open(world.gate())
+    for id in ids:
+        assert world.ends(id).state is State.COMPLETED
+        assert narrated(world, id) == [(1, told(0, 3))]
+
+
+def test_the_last_words_of_a_process_that_is_killed_are_kept(world: World):
+    job = world.enqueue("narrate_in_process", 5, "die", max_crashes=2)
+    worker = world.start_worker()
+    assert world.ends(job).state is State.FAILED
+    assert narrated(world, job) == [(1, told(0, 5)), (2, told(0, 5))]
+    assert worker.alive
+
+
+def test_what_reached_the_store_outlives_the_worker(world: World):
+    job = world.enqueue("narrate_in_thread", 5, world.gate())
+    worker = world.start_worker()
+    until(lambda: narrated(world, job) == [(1, told(0, 5))], "it is kept")
+    worker.kill()
+    world.start_worker()
+    world.starts(job, 2)
+    world.open(world.gate())
+    assert world.ends(job).state is State.COMPLETED
+    assert narrated(world, job) == [(1, told(0, 5)), (2, told(0, 5))]
+    world.check()
+
+
+def test_of_a_flood_the_end_is_kept(world: World):
+    ids = [world.enqueue(task, 20_000) for task in ("narrate_in_thread", "narrate_in_process")]
+    world.start_worker()
+    for id in ids:
+        assert world.ends(id).state is State.COMPLETED
+        [log] = world.app.jobs.logs(id)
+        assert len(log.text) <= LONGEST_LOG
+        [(_, lines)] = narrated(world, id)
+        assert lines[-1000:] == told(19_000, 20_000)
+
+
+def test_a_job_in_a_process_does_not_wait_for_a_worker_that_is_busy(world: World):
+    """The wire between them is full then. What the task says waits, and the task does not."""
+    worker = world.start_worker()
+    job = world.enqueue("narrate_in_process", 20_000, "", world.gate("begin"))
+    world.starts(job)
+    world.starts(world.enqueue("block", world.gate("blocked")))
+    world.open(world.gate("begin"))
+    until(lambda: world.happened("ended", job), "the task ends")
+    assert world.job(job).state is State.PROCESSING, "and the worker does not know"
+    world.open(world.gate("blocked"))
+    assert world.ends(job).state is State.COMPLETED
+    assert narrated(world, job)[0][1][-1000:] == told(19_000, 20_000)
+    assert worker.alive
+    world.check()
