@@ -1,12 +1,46 @@
-"""The first page."""
+"""The first page: how all stands, or, for an owner, how their own jobs stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from msgspec import Struct
+
+from stoker import clock
+from stoker.errors import TookTooLong
+from stoker.job import Job, State
+from stoker.plan import Plan
+from stoker.store import Census, Filter, Page, QueueInfo, Store
+from stoker.tally_store import MINUTE, Tally
+from stoker.views import Totals
+from stoker.web.dashboard import charts
+from stoker.web.dashboard.page import Act, Facts, Tab
+from stoker.web.dashboard.page import Page as Shown
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
+
+T = TypeVar("T")
+
+_HOUR: Final = 60 * MINUTE
+_DAY: Final = 24 * _HOUR
+_RECENT: Final = 5
+"""Whole minutes over which the present throughput is taken."""
+_FAILURES: Final = 8
+_RUNNING: Final = 8
+_QUEUES: Final = 12
+_WORKERS: Final = 12
+
+
+class Pulse(Struct, frozen=True):
+    """How much is done, as people ask for it first."""
+
+    per_minute: float
+    """attempts that ended in the last whole minutes, on average"""
+    failed: int
+    """jobs that failed in the last hour"""
+    share: float | None
+    """of all jobs that ended in the last hour, those that failed; None: none ended"""
 
 
 class Overview:
@@ -16,12 +50,95 @@ class Overview:
         self._desk = desk
 
     @property
-    def pages(self) -> Sequence[Page]:
-        return [Page(path="/", template="overview.html", facts=self.facts, tab=Tab("Overview", "overview", "o"))]
+    def pages(self) -> Sequence[Shown]:
+        """To be looked at."""
+        return [Shown(path="/", template="overview.html", facts=self._facts, tab=Tab("Overview", "overview", "o"))]
 
     @property
     def acts(self) -> Sequence[Act]:
+        """Nothing is done here."""
         return []
 
-    async def facts(self, visit: Visit) -> Facts:
-        return {}
+    async def _facts(self, visit: Visit) -> Facts:
+        whole = visit.identity.admin
+        reach = visit.reach
+        own = await self._of(visit, "failures", lambda: reach.find(Filter(states=(State.FAILED,)), Page(_FAILURES)))
+        facts = {"failures": self._shown(visit, own), "whole": whole}
+        return facts | (await self._everything() if whole else await self._own(visit))
+
+    async def _everything(self) -> dict[str, Any]:
+        store, now = self._store, clock.now()
+        totals: Totals | None = await self._maybe("totals", store.totals)
+        census: Census | None = await self._maybe("census", store.census)
+        in_hour: list[Tally] | None = await self._maybe("tallies of an hour", lambda: store.tallies.read(_HOUR))
+        in_day: list[Tally] | None = await self._maybe(
+            "tallies of a day", lambda: store.tallies.read(_DAY, 10 * MINUTE)
+        )
+        queues = census.queues if census is not None else ()
+        return {
+            "counts": None if totals is None else {state.value: totals.counts.get(state, 0) for state in State},
+            "estimated": totals is not None and totals.estimated,
+            "census": census,
+            "queues": by_depth(queues)[:_QUEUES],
+            "deepest": max((depth(queue) for queue in queues), default=0),
+            "oldest": max((queue.oldest for queue in queues if queue.oldest is not None), default=None),
+            "workers": (census.workers if census is not None else ())[:_WORKERS],
+            "pulse": None if in_hour is None else pulse(in_hour, now),
+            "charts": [
+                ("Last hour", None if in_hour is None else charts.hour(in_hour, now)),
+                ("Last day", None if in_day is None else charts.day(in_day, now)),
+            ],
+        }
+
+    async def _own(self, visit: Visit) -> dict[str, Any]:
+        reach = visit.reach
+        counts: Mapping[str, int] | None = await self._of(visit, "counts", reach.counting)
+        running = await self._of(
+            visit, "running", lambda: reach.find(Filter(states=(State.PROCESSING,)), Page(_RUNNING))
+        )
+        return {
+            "counts": None if counts is None else {state.value: counts.get(state.value, 0) for state in State},
+            "estimated": False,
+            "running": self._shown(visit, running),
+        }
+
+    async def _of(self, visit: Visit, name: str, plan: Callable[[], Plan[T]]) -> T | None:
+        """What this identity reaches; of two identities, nobody gets the other's answer."""
+        return await self._maybe((name, visit.identity), plan)
+
+    async def _maybe(self, name: Hashable, plan: Callable[[], Plan[T]]) -> T | None:
+        """The answer, or None where it takes too long now."""
+        try:
+            return await self._desk.answers.kept(name, plan)
+        except TookTooLong:
+            return None
+
+    def _shown(self, visit: Visit, jobs: Sequence[Job] | None) -> Sequence[Mapping[str, Any]] | None:
+        return None if jobs is None else [self._desk.presenter.job(job, visit.identity) for job in jobs]
+
+    @property
+    def _store(self) -> Store:
+        return self._desk.app.engine.connection.store
+
+
+def depth(queue: QueueInfo) -> int:
+    """Jobs that are due or run."""
+    return queue.queued + queue.processing
+
+
+def by_depth(queues: Sequence[QueueInfo]) -> list[QueueInfo]:
+    """The deepest first; paused ones before others of the same depth."""
+    return sorted(queues, key=lambda queue: (-depth(queue), not queue.paused, queue.name))
+
+
+def pulse(tallies: Sequence[Tally], now: int) -> Pulse:
+    """What the tallies of the last hour say in three numbers."""
+    this = now // MINUTE * MINUTE
+    recent = sum(
+        tally.completed + tally.failed + tally.retried
+        for tally in tallies
+        if this - _RECENT * MINUTE <= tally.at < this
+    )
+    failed = sum(tally.failed for tally in tallies)
+    ended = failed + sum(tally.completed for tally in tallies)
+    return Pulse(recent / _RECENT, failed, failed / ended if ended else None)

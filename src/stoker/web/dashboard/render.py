@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Context
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
@@ -40,6 +41,8 @@ HEADERS: Final = {
 }
 """Of every page."""
 
+_Block = Callable[[Context], Iterator[str]]
+
 _LIVE: Final = "live_"
 """Blocks of this name are sent again while somebody watches the page."""
 
@@ -57,14 +60,16 @@ class Renderer:
         return HTMLResponse(html, status, HEADERS)
 
     def blocks(self, visit: Visit, template: str, facts: Mapping[str, Any]) -> dict[str, str]:
-        """The live blocks of a page, by name."""
+        """The live blocks that the page shows, by name."""
         found = self._environment.get_template(template)
         context = found.new_context(self._context(visit, facts))
-        return {
-            name.removeprefix(_LIVE): "".join(block(context))
-            for name, block in found.blocks.items()
-            if name.startswith(_LIVE)
-        }
+        caught: dict[str, str] = {}
+        for name, (block, *_) in context.blocks.items():
+            if name.startswith(_LIVE):
+                context.blocks[name][0] = _catching(name.removeprefix(_LIVE), block, caught)
+        for _ in found.root_render_func(context):  # the rest of the page is made, too, and thrown away
+            pass
+        return caught
 
     def problem(self, connection: HTTPConnection, problem: Problem) -> Response:
         """A page that says what went wrong. It asks the store for nothing."""
@@ -102,6 +107,16 @@ class Renderer:
             for page in self._tabs
             if identity.admin or not page.admins_only
         ]
+
+
+def _catching(name: str, block: _Block, caught: dict[str, str]) -> _Block:
+    """The block, which also leaves its text there."""
+
+    def render(context: Context) -> Iterator[str]:
+        caught[name] = text = "".join(block(context))
+        yield text
+
+    return render
 
 
 def environment(assets: Assets, *, may_change: bool) -> Environment:

@@ -24,6 +24,14 @@ def count(number: float) -> str:
     return f"{number:,}"
 
 
+def compact(number: float) -> str:
+    """`850`, `12k`, `1.5M`: for axes, where there is little room."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}".removesuffix(".0") + unit
+    return f"{number:g}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 job`, `12,345 jobs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -70,6 +78,11 @@ def stamp(value: datetime | int) -> str:
     return f"{moment(value):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def clock_time(value: datetime | int) -> str:
+    """`13:55`."""
+    return f"{moment(value):%H:%M}"
+
+
 def iso(value: datetime | int) -> str:
     """`2026-11-28T13:55:02.123Z`."""
     return moment(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -83,6 +96,17 @@ def seconds_between(first: datetime, second: datetime) -> float:
 def percent(fraction: float) -> str:
     """`42 %`; what is not all is never written as 100 %."""
     return f"{min(99, int(fraction * 100)) if fraction < 1 else 100} %"
+
+
+def share(fraction: float) -> str:
+    """`0.8 %`: a small part of a whole, as exactly as one wants to know it."""
+    number = fraction * 100
+    return f"{number:.0f} %" if number == 0 or number >= 9.95 else f"{max(number, 0.1):.1f} %"
+
+
+def rate(number: float) -> str:
+    """`0.4`, `12`, `1,204`."""
+    return f"{number:.1f}" if 0 < number < 9.95 else f"{number:,.0f}"
 
 
 def line(text: str, longest: int = 200) -> str:
@@ -150,12 +174,16 @@ def short(id: str) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "count": count,
+    "compact": compact,
     "counted": counted,
     "span": span,
     "ago": ago,
     "stamp": stamp,
+    "clock_time": clock_time,
     "iso": iso,
     "percent": percent,
+    "share": share,
+    "rate": rate,
     "line": line,
     "one_line": one_line,
     "call": call,
