@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakSet
 
 from stoker import events
 from stoker.background import Background
@@ -93,6 +94,7 @@ class Stoker:
         maker = sys._getframe(1)  # noqa: SLF001 - the module that this app is named after
         self._declared = Declarations(module_name(maker.f_globals.get("__name__", "?")))
         self._scheduler: tuple[int, Scheduler] | None = None
+        self._loops: WeakSet[WorkerLoop] = WeakSet()
         self.schedules = Schedules(self._engine, self._declared, self._schedules_changed)
         if self.settings.mode == "foreground":
             foreground = Foreground(self.registry, self, self.emit)
@@ -229,7 +231,7 @@ class Stoker:
         if isinstance(tags, str):
             raise ConfigError(f"tags takes a list of texts, not one text: write [{tags!r}]")
         store, driver = self._engine.open()
-        return WorkerLoop(
+        made = WorkerLoop(
             self.registry,
             store,
             driver,
@@ -245,6 +247,13 @@ class Stoker:
             app=self,
             emit=self.emit,
         )
+        self._loops.add(made)
+        return made
+
+    @property
+    def at_work(self) -> Sequence[WorkerLoop]:
+        """The workers that run in this process now, and those that died here."""
+        return [worker for worker in list(self._loops) if worker.serving]
 
     def scheduler(self) -> Scheduler:
         """A scheduler for this process: `start()` begins it in a thread, `stop()` ends it.

@@ -74,6 +74,7 @@ class Engine:
         self._ready = False
         self._closed = False
         self._pid = os.getpid()
+        self._secret: str | None = None
         self._asides: list[Driver] = []
         self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batcher] = WeakKeyDictionary()
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watcher] = WeakKeyDictionary()
@@ -136,6 +137,7 @@ class Engine:
         if not self._connection.store.traits.shared:
             self._connection = self._connect()
             self._ready = False
+            self._secret = None
 
     def close(self) -> None:
         """Let local jobs end within the grace, and close every connection. More calls raise `AppClosed`."""
@@ -294,8 +296,10 @@ class Engine:
         """What tokens are signed with: of the settings, else one that is made once and kept in the store."""
         if self.settings.secret is not None:
             return self.settings.secret
-        kept: str = yield self._connection.store.keep("secret", clock.secret())
-        return kept
+        if self._secret is None:
+            self._secret = yield self._connection.store.keep("secret", clock.secret())
+        assert self._secret is not None
+        return self._secret
 
     def wait(self, id: str, timeout: float | None) -> Job:
         """The record of a job once it has finished. Raises `TimeoutError` and `JobNotFound`."""

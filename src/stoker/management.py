@@ -14,7 +14,7 @@ from stoker.clock import monotonic, to_span
 from stoker.engine import Engine, Script
 from stoker.errors import InvalidOption, KeyTaken, StokerError, WorkerNotFound
 from stoker.handle import JobHandle
-from stoker.job import FINAL, Job, Log, State
+from stoker.job import FINAL, Job, Log, State, storable
 from stoker.options import concurrency_of, rate_of
 from stoker.plan import Plan
 from stoker.store import Action, Change, Command, Facet, Fair, Filter, Page, QueueInfo, QueueLimit, Store, Worker
@@ -100,13 +100,13 @@ class Jobs:
 
     def cancel(self, which: Which = None, *, reason: str | None = None, dry_run: bool = False, **filters: Any) -> int:
         """End jobs as cancelled. One that has not started never starts; a running one is told to stop, at once."""
-        return self._engine.play(self._amend(which, filters, Change(Action.CANCEL, reason), dry_run))
+        return self._engine.play(self._amend(which, filters, cancelling(reason), dry_run))
 
     async def acancel(
         self, which: Which = None, *, reason: str | None = None, dry_run: bool = False, **filters: Any
     ) -> int:
         """As `cancel`."""
-        return await self._engine.aplay(self._amend(which, filters, Change(Action.CANCEL, reason), dry_run))
+        return await self._engine.aplay(self._amend(which, filters, cancelling(reason), dry_run))
 
     def retry(self, which: Which = None, *, dry_run: bool = False, **filters: Any) -> int:
         """Queue failed and cancelled jobs again, with their arguments, history, and one attempt more.
@@ -417,6 +417,11 @@ def _facet(by: str) -> Facet:
         return Facet(by)
     except ValueError:
         raise InvalidOption(f"jobs are counted by {', '.join(Facet)}, not by {by!r}") from None
+
+
+def cancelling(reason: str | None) -> Change:
+    """To cancel, for a reason that every store can hold."""
+    return Change(Action.CANCEL, None if reason is None else storable(reason))
 
 
 def _priority(priority: int) -> Change:

@@ -20,6 +20,7 @@ from stoker.errors import ConfigError, WorkflowError, WorkflowNotFound, Workflow
 from stoker.graph import Batch, Built, Chain, Graph, Part, policy_of
 from stoker.handle import JobHandle, not_completed
 from stoker.job import NewJob, State
+from stoker.management import cancelling
 from stoker.step import Step
 from stoker.store import Action, Change, Filter, Page
 from stoker.workflow_record import WorkflowRecord, record_of
@@ -278,7 +279,7 @@ def read(engine: Engine, id: str) -> Script[WorkflowRecord]:
 def cancel(engine: Engine, id: str, reason: str | None, *, dry_run: bool = False) -> Script[int]:
     """Cancel what has not ended, in one transaction: else a cancelled job would cancel others for its own sake."""
     yield from read(engine, id)
-    store, which, change = engine.connection.store, Filter(workflow=id), Change(Action.CANCEL, reason)
+    store, which, change = engine.connection.store, Filter(workflow=id), cancelling(reason)
     count: int = yield (store.eligible(which, change) if dry_run else store.amend(which, change))
     return count
 

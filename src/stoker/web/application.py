@@ -13,13 +13,13 @@ from starlette.responses import Response
 
 from stoker.app import Stoker
 from stoker.errors import StokerError
+from stoker.web.api import Api
 from stoker.web.assets import Assets
 from stoker.web.config import OPTIONS, REDACT, config
 from stoker.web.dashboard import dashboard
 from stoker.web.desk import Desk
 from stoker.web.gate import Gate
 from stoker.web.identity import Identify
-from stoker.web.jobs import JobRoutes
 from stoker.web.problem import Problem, problem_of
 from stoker.web.streams import StreamRoutes
 
@@ -60,9 +60,10 @@ def create(
         return pages.problem(request, problem)
 
     web = Starlette(
-        routes=[*JobRoutes(desk).routes, *StreamRoutes(desk).routes, *pages.routes, *assets.routes],
+        routes=[*Api(desk).routes, *StreamRoutes(desk).routes, *pages.routes, *assets.routes],
         middleware=[Middleware(Gate, app=app, config=chosen, answer=pages.problem)],
         exception_handlers=dict.fromkeys((Problem, StokerError, HTTPException, Exception), answer),
     )
+    web.router.redirect_slashes = False  # a redirect would name the host that the request claims to be for
     web.state.desk = desk
     return web

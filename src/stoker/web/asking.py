@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+import re
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Meta, Struct
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from stoker.clock import to_span
+from stoker.errors import LONGEST
 from stoker.job import State
 from stoker.store import Filter, Page
 from stoker.web.problem import Problem
@@ -16,14 +20,20 @@ T = TypeVar("T")
 
 MOST: Final = 500
 """Records in one page."""
+_AT_ONCE: Final = 10_000
+"""Ids that one request may name."""
 _WORDS: Final = ("queue", "task", "tag", "owner", "workflow", "key", "text")
 _PAGING: Final = ("limit", "before", "token")
+_LIMIT: Final = re.compile(r"[0-9]{1,6}")
+
+
+# --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 async def body(request: Request, most: int) -> bytes:
     """The request's body. Raises a 413 as soon as it is known to be too large."""
     told = request.headers.get("content-length", "0")
-    if told.isdigit() and int(told) > most:
+    if told.isascii() and told.isdigit() and (len(told) > 18 or int(told) > most):
         raise _too_large(most)
     chunks: list[bytes] = []
     size = 0
@@ -54,23 +64,86 @@ async def document(request: Request, kind: type[T], most: int) -> T:
         raise Problem(400, "malformed-json", f"the body is not JSON: {error}") from None
 
 
+# --- filters and pages ------------------------------------------------------------------------------------------------
+
+
+class Conditions(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Which jobs; every field that is given must match."""
+
+    ids: Annotated[list[str], Meta(max_length=_AT_ONCE)] | None = None
+    state: State | list[State] | None = None
+    """one, or several of which one must match"""
+    queue: str | None = None
+    task: str | None = None
+    """the whole name"""
+    tag: str | None = None
+    owner: str | None = None
+    workflow: str | None = None
+    key: str | None = None
+    text: str | None = None
+    """occurs in the arguments"""
+    older_than: Annotated[float, Meta(ge=0, le=LONGEST)] | None = None
+    """seconds for which nothing has happened to the job"""
+
+    @property
+    def filter(self) -> Filter:
+        """The same for a store. Raises a 422 for text that no store can look for."""
+        facts: dict[str, Any] = {
+            name: _text(name, value) for name in _WORDS if (value := getattr(self, name)) is not None
+        }
+        if self.ids is not None:
+            facts["ids"] = tuple(dict.fromkeys(_text("ids", id) for id in self.ids))
+        if self.state is not None:
+            facts["states"] = (self.state,) if isinstance(self.state, State) else tuple(self.state)
+        if self.older_than is not None:
+            facts["idle_for"] = to_span(self.older_than)
+        return Filter(**facts)
+
+
+class Listing(Struct, kw_only=True):
+    """The parameters of a list's query."""
+
+    state: Annotated[str, Meta(pattern=f"^({'|'.join(State)})(,({'|'.join(State)}))*$")] | None = None
+    """one, or several with commas"""
+    queue: str | None = None
+    task: str | None = None
+    tag: str | None = None
+    owner: str | None = None
+    workflow: str | None = None
+    key: str | None = None
+    text: str | None = None
+    older_than: Annotated[float, Meta(ge=0, le=LONGEST)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 50
+    before: str | None = None
+    """`next` of the page before"""
+
+
+class Paging(Struct, kw_only=True):
+    """The parameters of a list without filters."""
+
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 50
+    before: str | None = None
+    """`next` of the page before"""
+
+
 def filter_of(params: QueryParams, *, others: tuple[str, ...] = _PAGING) -> Filter:
     """The filter that a query makes: `state` (also several, with commas), and the words of `app.jobs`."""
     for name in params:
-        if name not in ("state", *_WORDS, *others):
-            raise Problem(
-                422, "invalid-filter", f"there is no filter {name!r}; the filters are state, {', '.join(_WORDS)}"
-            )
+        if name not in ("state", "older_than", *_WORDS, *others):
+            known = ", ".join(("state", *_WORDS, "older_than"))
+            raise Problem(422, "invalid-filter", f"there is no filter {name[:50]!r}; the filters are {known}")
     facts: dict[str, Any] = {name: _text(name, params[name]) for name in _WORDS if params.get(name)}
     if named := [part for text in params.getlist("state") for part in text.split(",") if part]:
         facts["states"] = tuple(_state(text) for text in named)
+    if age := params.get("older_than"):
+        facts["idle_for"] = _age(age)
     return Filter(**facts)
 
 
 def page_of(params: QueryParams) -> Page:
     """The page that a query asks for: `limit`, and `before`, the last id of the page before."""
     limit = params.get("limit") or "50"
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= MOST:
+    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MOST:
         raise Problem(422, "invalid-page", f"limit must be a whole number from 1 to {MOST}, not {limit[:20]!r}")
     before = params.get("before") or None
     return Page(int(limit), None if before is None else _text("before", before))
@@ -83,12 +156,27 @@ def _state(text: str) -> State:
         raise Problem(422, "invalid-filter", f"a state is one of {', '.join(State)}, not {text[:50]!r}") from None
 
 
+def _age(text: str) -> int:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST:
+        raise Problem(422, "invalid-filter", f"older_than must be zero or more seconds, not {text[:20]!r}")
+    return to_span(seconds)
+
+
 def _text(name: str, text: str) -> str:
     """What every store can look for: see rule 6 of the contract."""
+    if not is_storable(text):
+        raise Problem(422, "invalid-filter", f"{name} must be Unicode without NUL")
+    return text
+
+
+def is_storable(text: str) -> bool:
+    """Whether a store could hold it at all. What is not storable names nothing."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Problem(422, "invalid-filter", f"{name} is not Unicode") from None
-    if "\x00" in text:
-        raise Problem(422, "invalid-filter", f"{name} cannot contain NUL")
-    return text
+        return False
+    return "\x00" not in text

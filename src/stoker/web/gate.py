@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -25,7 +25,10 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OPEN: Final = ("/health/", "/static/")
 """Paths that say nothing of anybody."""
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+_FORWARDED: Final = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+    *("cf-connecting-ip", "true-client-ip"),
+)
 
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -33,6 +36,8 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-site"),
 )
 """What every answer says to browsers; pages say more."""
+_READABLE: Final = "access-control-allow-origin"
+"""Pages of every origin may read what a token lets them read: it is no secret of the visitor's that a cookie opens."""
 
 
 Answer = Callable[[HTTPConnection, Problem], Response]
@@ -67,10 +72,13 @@ class Gate:
                 await self._answer(connection, problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["reach"] = reach
+        by_token = reach.identity is None and not _path(connection).startswith(_OPEN)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
+                if by_token:
+                    headers.append((_READABLE.encode(), b"*"))
                 there = {name for name, _ in headers}
                 headers.extend(pair for pair in HEADERS if pair[0] not in there)
             await send(message)
@@ -114,7 +122,8 @@ class Gate:
         except InvalidToken as error:
             if not needed:  # it may be the app's own bearer
                 return None
-            raise Problem(401, "invalid-token", str(error), headers={"www-authenticate": "Bearer"}) from None
+            headers = {"www-authenticate": "Bearer", _READABLE: "*"}
+            raise Problem(401, "invalid-token", str(error), headers=headers) from None
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         """A browser says from whose page a request comes: others' pages may not act in their visitors' name."""
@@ -181,17 +190,20 @@ def _check_local(connection: HTTPConnection) -> None:
 
 def _near(client: str) -> bool:
     """Whether it is on this machine. Without an address it is in this process, or at a socket of this machine."""
-    try:
-        return ip_address(client).is_loopback
-    except ValueError:
-        return True
+    return _is_loopback(client, otherwise=True)
 
 
 def _loopback(host: str) -> bool:
+    return _is_loopback(host, otherwise=False)
+
+
+def _is_loopback(text: str, *, otherwise: bool) -> bool:
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(text)
     except ValueError:
-        return False
+        return otherwise
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _local(host: str) -> bool:

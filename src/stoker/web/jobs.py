@@ -1,38 +1,42 @@
-"""The routes of jobs: enqueue, read, list, cancel, retry."""
+"""The routes of single jobs: enqueue, read, list, cancel, retry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from stoker.call import Call
-from stoker.job import Inserted, Job, NewJob
+from stoker.job import Inserted, Job, Log, NewJob, State
+from stoker.options import Options
 from stoker.store import Action
-from stoker.web.asking import document, filter_of, page_of
+from stoker.task import Task
+from stoker.web.answer import answer
+from stoker.web.arguments import fitting
+from stoker.web.asking import Listing, document, filter_of, page_of
 from stoker.web.desk import Desk, reach_of
-from stoker.web.idempotency import guarded, is_replay
+from stoker.web.idempotency import contradicts, guarded
 from stoker.web.identity import Identity
-from stoker.web.present import encoded, stored_key
+from stoker.web.operation import Access, Operation
+from stoker.web.present import stored_key
 from stoker.web.problem import Problem
-
-JSON = "application/json"
 
 
 class Enqueue(Struct, forbid_unknown_fields=True):
     """A request to run a task."""
 
     task: str
+    """an exposed one: its name, or the end of it after a dot"""
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = {}
     options: Mapping[str, Any] = {}
+    """as `task.using` takes them; others than admins may give some only. `run_at` is a time with its zone"""
 
 
 class Reason(Struct, forbid_unknown_fields=True):
@@ -41,28 +45,116 @@ class Reason(Struct, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class Nothing(Struct, forbid_unknown_fields=True):
+    """Nothing needs to be said."""
+
+
 class Expiry(Struct, forbid_unknown_fields=True):
     """For how long a token is good."""
 
     expires: float = 3600.0
+    """seconds"""
+
+
+class JobPage(Struct):
+    """Some records, newest first."""
+
+    jobs: list[Job]
+    next: str | None
+    """what to give as `before` for the next page; null: there is none"""
+
+
+class Logs(Struct):
+    """What the attempts of a job logged, oldest first."""
+
+    logs: list[Log]
+
+
+class Token(Struct):
+    """Lets whoever has it follow one job: in `?token=`, or as a bearer."""
+
+    token: str
 
 
 class JobRoutes:
-    """`/jobs` and what is below it, but for streams."""
+    """`/jobs` and what is below it, but for streams and for many at once."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     @property
-    def routes(self) -> list[BaseRoute]:
+    def operations(self) -> list[Operation]:
         """To be put together with others."""
         return [
-            Route("/jobs", self.enqueue, methods=["POST"]),
-            Route("/jobs", self.list, methods=["GET"]),
-            Route("/jobs/{id}", self.read, methods=["GET"]),
-            Route("/jobs/{id}/cancel", self.cancel, methods=["POST"]),
-            Route("/jobs/{id}/retry", self.retry, methods=["POST"]),
-            Route("/jobs/{id}/token", self.token, methods=["POST"]),
+            Operation(
+                method="POST",
+                path="/jobs",
+                handler=self.enqueue,
+                summary="Enqueue an exposed task.",
+                headers={
+                    "idempotency-key": "a repeated request with the same key is answered with the first one's job"
+                },
+                body=Enqueue,
+                status=202,
+                answer=Job,
+                tells={
+                    "location": "where the job's record is",
+                    "idempotency-replayed": "true: another request has made the job",
+                },
+                refuses={
+                    404: "no task of that name may be enqueued here",
+                    409: "another owner's job stands in its place",
+                },
+            ),
+            Operation(
+                method="GET",
+                path="/jobs",
+                handler=self.list,
+                summary="A page of records, newest first.",
+                query=Listing,
+                answer=JobPage,
+            ),
+            Operation(
+                method="GET",
+                path="/jobs/{id}",
+                handler=self.read,
+                summary="The record of one job.",
+                access=Access.FOLLOWERS,
+                answer=Job,
+            ),
+            Operation(
+                method="GET",
+                path="/jobs/{id}/logs",
+                handler=self.logs,
+                summary="What its attempts logged: of each the end, of the last ones.",
+                answer=Logs,
+            ),
+            Operation(
+                method="POST",
+                path="/jobs/{id}/cancel",
+                handler=self.cancel,
+                summary="Cancel one job: it never starts, or is told to stop.",
+                body=Reason,
+                answer=Job,
+                refuses={409: "it has ended otherwise"},
+            ),
+            Operation(
+                method="POST",
+                path="/jobs/{id}/retry",
+                handler=self.retry,
+                summary="Queue a failed or cancelled job again, with one attempt more.",
+                body=Nothing,
+                answer=Job,
+                refuses={409: "it has not failed, or another unfinished job has its key"},
+            ),
+            Operation(
+                method="POST",
+                path="/jobs/{id}/token",
+                handler=self.token,
+                summary="A token with which a browser can follow this one job.",
+                body=Expiry,
+                answer=Token,
+            ),
         ]
 
     async def read(self, request: Request) -> Response:
@@ -70,7 +162,7 @@ class JobRoutes:
         return self._record(request, await reach_of(request).job(request.path_params["id"]))
 
     async def list(self, request: Request) -> Response:
-        """A page of records, newest first; `next` is what to give as `before` for the one after it."""
+        """A page of records; `next` is what to give as `before` for the one after it."""
         reach = reach_of(request)
         identity = reach.who
         page = page_of(request.query_params)
@@ -78,23 +170,32 @@ class JobRoutes:
         jobs = found[: page.limit]
         after = jobs[-1].id if len(found) > page.limit else None
         shown = [self._desk.presenter.job(job, identity) for job in jobs]
-        return Response(encoded({"jobs": shown, "next": after}), headers=_PRIVATE, media_type=JSON)
+        return answer({"jobs": shown, "next": after})
+
+    async def logs(self, request: Request) -> Response:
+        """What the attempts of one job logged; a token is not enough for that."""
+        reach = reach_of(request)
+        _ = reach.who
+        return answer(Logs(await reach.logs(request.path_params["id"])))
 
     async def cancel(self, request: Request) -> Response:
-        """Cancel one job: it never starts, or is told to stop."""
+        """Cancel one job. Asked twice, it is cancelled once."""
         said = await document(request, Reason, self._desk.config.max_body)
         return await self._amend(request, Action.CANCEL, said.reason)
 
     async def retry(self, request: Request) -> Response:
         """Queue a failed or cancelled job again."""
-        await document(request, Reason, self._desk.config.max_body)
+        await document(request, Nothing, self._desk.config.max_body)
         return await self._amend(request, Action.RETRY)
 
     async def _amend(self, request: Request, action: Action, reason: str | None = None) -> Response:
         reach, id = reach_of(request), request.path_params["id"]
         changed = await reach.amend_one(id, action, reason)
         job = await reach.job(id)
-        if not changed and not (action is Action.CANCEL and job.cancel_requested):
+        if changed:
+            if reach.who.admin:
+                await self._desk.audit.write(reach.who, f"{action.value} job", id, count=changed)
+        elif action is not Action.CANCEL or not (job.cancel_requested or job.state is State.CANCELLED):
             raise Problem(409, f"cannot-{action.value}", f"a job that is {job.state.value} cannot be {_DONE[action]}")
         return self._record(request, job)
 
@@ -102,10 +203,8 @@ class JobRoutes:
         """A token with which a browser can follow this one job."""
         reach, id = reach_of(request), request.path_params["id"]
         said = await document(request, Expiry, self._desk.config.max_body)
-        if not reach.who.reaches((await reach.job(id)).owner):  # a token is not to be prolonged by itself
-            raise Problem(403, "forbidden", "this job's owner makes its tokens")
-        token = await self._desk.app.jobs.handle(id).atoken(said.expires)
-        return Response(encoded({"token": token}), headers=_PRIVATE, media_type=JSON)
+        await reach.own_job(id)  # a token is not to be prolonged by itself
+        return answer(Token(await self._desk.app.jobs.handle(id).atoken(said.expires)))
 
     # --- enqueue ----------------------------------------------------------------------------------------------------
 
@@ -120,64 +219,64 @@ class JobRoutes:
         key = request.headers.get("idempotency-key")
         if key is not None:
             new = guarded(new, key, reach.who)
-        [answer] = await engine.ainsert_jobs([new])
-        job = await self._made(answer, new, reach.who, idempotent=key is not None)
+        [inserted] = await engine.ainsert_jobs([new])
+        job = await self._made(inserted, new, reach.who)
+        if key is not None and not inserted.created and contradicts(job, new):
+            raise Problem(
+                422, "idempotency-key-reused", "this Idempotency-Key was used for another request; choose a new one"
+            )
         where = f"{request.scope.get('root_path', '').rstrip('/')}/jobs/{job.id}"
-        return self._record(request, job, 202, {"location": where, "idempotency-replayed": _flag(not answer.created)})
+        told = {"location": where, "idempotency-replayed": "false" if inserted.created else "true"}
+        return self._record(request, job, 202, told)
 
     def _call(self, said: Enqueue, identity: Identity) -> Call:
         task = self._desk.app.registry.exposed(said.task)
+        with fitting(task, said.args, said.kwargs) as (args, kwargs):
+            return Call(task, self._options(task, said, identity), args, kwargs)
+
+    def _options(self, task: Task, said: Enqueue, identity: Identity) -> Options:
         options = dict(said.options)
         self._check_options(options, identity)
-        if isinstance(options.get("key"), str):
-            options["key"] = stored_key(options["key"], identity)
+        chosen = task.options.using(options)
+        if isinstance(chosen.key, str) and "key" in options:
+            chosen = replace(chosen, key=stored_key(chosen.key, identity))
+        return chosen
+
+    def _check_options(self, options: dict[str, Any], identity: Identity) -> None:
+        """Refuse what this identity may not say, and add what it need not say."""
         if isinstance(options.get("run_at"), str):
             options["run_at"] = _moment(options["run_at"])
-        if not identity.admin:
-            options["owner"] = identity.owner
-        elif identity.owner is not None:
-            options.setdefault("owner", identity.owner)
-        return Call(task, task.options.using(options), said.args, said.kwargs)
-
-    def _check_options(self, options: Mapping[str, Any], identity: Identity) -> None:
         if identity.admin:
+            if identity.owner is not None:
+                options.setdefault("owner", identity.owner)
             return
         if options.get("owner", identity.owner) != identity.owner:
             raise Problem(403, "forbidden", "only admins enqueue jobs for other owners")
         allowed = self._desk.config.options
         if foreign := sorted(options.keys() - allowed - {"owner"}):
             known = ", ".join(sorted(allowed)) or "none"
-            raise Problem(403, "forbidden", f"the option {foreign[0]!r} cannot be given here; these can: {known}")
+            raise Problem(403, "forbidden", f"the option {foreign[0][:50]!r} cannot be given here; these can: {known}")
+        options["owner"] = identity.owner
 
-    async def _made(self, answer: Inserted, new: NewJob, identity: Identity, *, idempotent: bool) -> Job:
+    async def _made(self, inserted: Inserted, new: NewJob, identity: Identity) -> Job:
         """The job that the insert made, or found in its place."""
-        job = await self._desk.app.jobs.aget(answer.id)
-        if answer.created:
-            return job
-        if not identity.reaches(job.owner):
+        job = await self._desk.app.jobs.aget(inserted.id)
+        if not inserted.created and not identity.reaches(job.owner):
             raise Problem(409, "in-place-of-another", "another request stands in this one's place; try again later")
-        if idempotent and not is_replay(job, new):
-            raise Problem(
-                422, "idempotency-key-reused", "this Idempotency-Key was used with another request; choose a new one"
-            )
         return job
 
     def _record(self, request: Request, job: Job, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
-        shown = self._desk.presenter.job(job, reach_of(request).identity)
-        return Response(encoded(shown), status, {**_PRIVATE, **headers}, JSON)
+        return answer(self._desk.presenter.job(job, reach_of(request).identity), status, headers)
 
 
-_PRIVATE = {"cache-control": "no-store"}
-_DONE = {Action.CANCEL: "cancelled", Action.RETRY: "retried"}
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
+_DONE: Final = {Action.CANCEL: "cancelled", Action.RETRY: "retried"}
 
 
 def _moment(text: str) -> datetime:
     try:
         moment: datetime = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
-        raise Problem(422, "invalid-option", f"run_at must be a time as 2026-01-31T08:30:00Z, not {text!r}") from None
+        raise Problem(
+            422, "invalid-option", f"run_at must be a time as 2026-01-31T08:30:00Z, not {text[:50]!r}"
+        ) from None
     return moment

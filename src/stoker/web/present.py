@@ -9,12 +9,18 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import asdict, replace
 
+from stoker.errors import TaskError
 from stoker.job import Job
+from stoker.schedule_record import ScheduleRecord
 from stoker.task import Registry
 from stoker.web.identity import Identity
 
 HIDDEN: Final = "[hidden]"
 """What stands in the place of a value that is not shown."""
+
+TOO_DEEP: Final = "[nested too deeply to be shown]"
+_DEEPEST: Final = 100
+"""Lists and objects within each other that are shown."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -36,28 +42,52 @@ class Presenter:
             facts["worker"] = None
         return facts
 
-    def _redacted(self, job: Job) -> Job:
-        args = [
-            HIDDEN if self._secret(name) else self._hide(value)
-            for name, value in zip(self._names(job), job.args, strict=False)
-        ]
-        args += [self._hide(value) for value in job.args[len(args) :]]
-        return replace(job, args=args, kwargs=self._hide(job.kwargs), meta=self._hide(job.meta))
+    def arguments(self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
+        """Arguments by position and by name as they are shown."""
+        names = self._names(task, args)
+        return [HIDDEN if self._secret(name) else self._hide(arg) for name, arg in zip(names, args, strict=True)], (
+            self._hide(kwargs)
+        )
 
-    def _names(self, job: Job) -> Sequence[str]:
-        """The names of the parameters that its arguments by position fill."""
-        task = self._registry.get(job.task) if job.task in self._registry else None
-        return () if task is None else task.calls.parameters
+    def schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+        """The record of a schedule, for admins."""
+        args, kwargs = self.arguments(record.task, record.args, record.kwargs)
+        return replace(record, args=args, kwargs=kwargs)
+
+    def _redacted(self, job: Job) -> Job:
+        args, kwargs = self.arguments(job.task, job.args, job.kwargs)
+        told = job.share is not None and self._secret(job.share.partition("=")[0])
+        return replace(
+            job,
+            args=args,
+            kwargs=kwargs,
+            meta=self._hide(job.meta),
+            share=HIDDEN if told else job.share,
+            limit=HIDDEN if told and job.limit is not None else job.limit,
+        )
+
+    def _names(self, name: str, args: Sequence[Any]) -> Sequence[str]:
+        """The names of the parameters that these arguments by position fill; '' where nobody here knows."""
+        if name not in self._registry:
+            return [""] * len(args)
+        try:
+            return [parameter for parameter, _, _ in self._registry.get(name).calls.named(args, {})]
+        except (NameError, TaskError):  # its hints cannot be read here
+            return [""] * len(args)
 
     def _secret(self, name: str) -> bool:
         return name.lower() in self._redact
 
-    def _hide(self, value: Any) -> Any:
-        """The same without the values of secret keys, at any depth."""
+    def _hide(self, value: Any, depth: int = 0) -> Any:
+        """The same without the values of secret keys, as deep as it is shown."""
+        if depth > _DEEPEST and isinstance(value, Mapping | list | tuple):
+            return TOO_DEEP
         if isinstance(value, Mapping):
-            return {key: HIDDEN if self._secret(str(key)) else self._hide(inner) for key, inner in value.items()}
+            return {
+                key: HIDDEN if self._secret(str(key)) else self._hide(inner, depth + 1) for key, inner in value.items()
+            }
         if isinstance(value, list | tuple):
-            return [self._hide(inner) for inner in value]
+            return [self._hide(inner, depth + 1) for inner in value]
         return value
 
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from stoker.errors import (
     AppClosed,
-    ConfigError,
     InvalidArguments,
     InvalidOption,
     JobNotFound,
@@ -24,12 +24,18 @@ from stoker.errors import (
     TaskError,
     TookTooLong,
     UnknownTask,
+    WorkerNotFound,
     WorkflowError,
     WorkflowNotFound,
 )
+from stoker.job import storable
 
 RETRY_AFTER: Final = 2
 """Seconds after which who met a store that is down may ask again."""
+
+
+_LONGEST: Final = 2_000
+"""Characters of a sentence."""
 
 
 class Problem(Exception):
@@ -54,16 +60,22 @@ class Problem(Exception):
             "type": f"urn:stoker:{self.type}",
             "title": self.title,
             "status": self.status,
-            "detail": self.detail,
+            "detail": _shortened(self.detail),
             **self.facts,
         }
         headers = {"cache-control": "no-store", **self.headers}
         return Response(msgspec.json.encode(body), self.status, headers, "application/problem+json")
 
 
+def _shortened(detail: str) -> str:
+    """The sentence as it can be sent: without halves of characters, and of what was sent to us only the beginning."""
+    return storable(detail, _LONGEST)
+
+
 _STATUS: Final[Mapping[type[Exception], tuple[int, str]]] = {
     JobNotFound: (404, "job-not-found"),
     WorkflowNotFound: (404, "workflow-not-found"),
+    WorkerNotFound: (404, "worker-not-found"),
     ScheduleNotFound: (404, "schedule-not-found"),
     UnknownTask: (404, "task-not-found"),
     PayloadTooLarge: (413, "payload-too-large"),
@@ -72,7 +84,6 @@ _STATUS: Final[Mapping[type[Exception], tuple[int, str]]] = {
     TaskError: (422, "invalid-arguments"),
     WorkflowError: (422, "invalid-workflow"),
     KeyTaken: (409, "key-taken"),
-    ConfigError: (422, "invalid-option"),
 }
 """Errors of ours that are the request's fault, as `(status, type)`; more particular ones first."""
 
@@ -81,6 +92,8 @@ def problem_of(error: Exception) -> Problem:
     """What to answer where this was raised. What is not the request's fault says nothing of its cause."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "incomplete", "the request ended before its body did")
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
         return Problem(

@@ -12,10 +12,12 @@ from stoker.engine import Engine
 from stoker.errors import JobNotFound, WorkflowNotFound
 from stoker.job import Job, Log
 from stoker.plan import Plan
-from stoker.store import Action, Filter, Page
+from stoker.store import Action, Facet, Filter, Page
+from stoker.web.asking import is_storable
 from stoker.web.identity import Identity
+from stoker.web.present import stored_key
 from stoker.web.problem import Problem
-from stoker.workflow_record import WorkflowRecord
+from stoker.workflow_record import WorkflowRecord, record_of
 
 _Ids = Sequence[str]
 
@@ -57,8 +59,18 @@ class Reach:
 
     async def job(self, id: str) -> Job:
         """The record. Raises `JobNotFound` also where it is another owner's."""
+        if not is_storable(id):
+            raise JobNotFound(id)
         job = await self._app.jobs.aget(id)
         if not self.allows(job):
+            raise JobNotFound(id)
+        return job
+
+    async def own_job(self, id: str) -> Job:
+        """The record of a job that may be changed; a token for it is not enough. Raises `JobNotFound`."""
+        who = self.who
+        job = await self.job(id)
+        if not who.reaches(job.owner):
             raise JobNotFound(id)
         return job
 
@@ -68,8 +80,9 @@ class Reach:
         return await self._engine.arun(self._engine.connection.store.logs(id))
 
     def narrowed(self, which: Filter) -> Filter:
-        """The same filter, of jobs within reach."""
-        return which if self.who.admin else replace(which, owner=self.who.owner)
+        """The same filter, of jobs within reach; keys are as the owner wrote them."""
+        key = None if which.key is None else stored_key(which.key, self.who)
+        return which if self.who.admin else replace(which, owner=self.who.owner, key=key)
 
     def _names_others(self, which: Filter) -> bool:
         return not self.who.admin and which.owner not in (None, self.who.owner)
@@ -86,8 +99,7 @@ class Reach:
 
     async def amend_one(self, id: str, action: Action, reason: str | None = None) -> int:
         """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`."""
-        if not self.who.reaches((await self.job(id)).owner):
-            raise JobNotFound(id)
+        await self.own_job(id)
         return await self._amend(id, action, reason)
 
     async def amend(self, which: Filter, action: Action, reason: str | None = None, *, dry_run: bool = False) -> int:
@@ -116,17 +128,78 @@ class Reach:
             return {}
         return await self._app.jobs.acount(by, **_keywords(self.narrowed(which)))
 
+    def counting(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Plan[dict[str, int]]:
+        """As `count`, to be asked where it may be costly."""
+        which = Filter(ids=()) if self._names_others(which) else self.narrowed(which)
+        return self._engine.connection.store.count(which, by)
+
     # --- workflows --------------------------------------------------------------------------------------------------
 
     async def workflow(self, id: str) -> WorkflowRecord:
         """How a workflow stands. Raises `WorkflowNotFound` also where one of its jobs is out of reach."""
+        if not is_storable(id):
+            raise WorkflowNotFound(id)
         record = await self._app.workflows.aget(id)
-        if not self.who.admin:
-            mine = await self.count("state", Filter(workflow=id))
-            everything = sum((await self._app.jobs.acount("state", workflow=id)).values())
-            if sum(mine.values()) != everything:
-                raise WorkflowNotFound(id)
+        if not await self._whole(id):
+            raise WorkflowNotFound(id)
         return record
+
+    async def workflows(self, page: Page) -> tuple[Sequence[WorkflowRecord], str | None]:
+        """Some workflows, newest first, and what to give as `before` for the next ones; None: there are none.
+
+        For others than admins those all of whose jobs are theirs. These are found among the newest of their jobs: a
+        page may have fewer than its limit, or none, and still there are more.
+        """
+        store = self._engine.connection.store
+        if self.who.admin:
+            flows = await self._engine.arun(store.flows(None, replace(page, limit=page.limit + 1)))
+            records = [record_of(flow) for flow in flows[: page.limit]]
+            return records, records[-1].id if len(flows) > page.limit else None
+        ids, after = await self._own_workflows(page)
+        if not ids:
+            return [], after
+        known = {flow.id: flow for flow in await self._engine.arun(store.flows(ids, Page(len(ids))))}
+        return [record_of(known[id]) for id in ids if id in known], after
+
+    async def _own_workflows(self, page: Page) -> tuple[list[str], str | None]:
+        """Each is met at its newest job; the place in the list is the id of the last job that was looked at."""
+        newest: dict[str, str | None] = {}
+        found: list[str] = []
+        before = page.before
+        for _ in range(_CHUNKS):
+            jobs = await self._engine.arun(self.find(Filter(), Page(_CHUNK, before)))
+            for job in jobs:
+                before = job.id
+                if job.workflow is None:
+                    continue
+                if job.workflow not in newest:
+                    newest[job.workflow] = await self._newest_of_whole(job.workflow)
+                if newest[job.workflow] == job.id:
+                    found.append(job.workflow)
+                    if len(found) == page.limit:
+                        return found, before
+            if len(jobs) < _CHUNK:
+                return found, None
+        return found, before
+
+    async def _newest_of_whole(self, id: str) -> str | None:
+        """The id of its newest job; None where one of its jobs is out of reach."""
+        newest = await self._engine.arun(self._engine.connection.store.find(Filter(workflow=id), Page(1)))
+        mine = bool(newest) and self.allows(newest[0]) and await self._whole(id)
+        return newest[0].id if mine else None
+
+    async def _whole(self, id: str) -> bool:
+        """Whether all of its jobs are within reach."""
+        if self.who.admin:
+            return True
+        mine = await self.count("state", Filter(workflow=id))
+        everything = await self._app.jobs.acount("state", workflow=id)
+        return sum(mine.values()) == sum(everything.values())
+
+
+_CHUNK = 500
+_CHUNKS = 8
+"""Jobs that are read at once, and how often, to find workflows among them."""
 
 
 def _keywords(which: Filter) -> Mapping[str, Any]:

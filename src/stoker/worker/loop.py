@@ -107,6 +107,7 @@ class WorkerLoop:
         self._woken = asyncio.Event()
         self._beating: asyncio.TimerHandle | None = None
         self._progressed_at = clock.monotonic()
+        self._serving_in: int | None = None
 
     # --- what others may ask ----------------------------------------------------------------------------------------
 
@@ -121,10 +122,24 @@ class WorkerLoop:
         return len(self._attempts)
 
     @property
+    def serving(self) -> bool:
+        """Whether it has begun to work in this process, and has not come to its end as it should."""
+        return self._serving_in == os.getpid()
+
+    @property
     def healthy(self) -> bool:
         """Whether it could work now: alive to the store, which answers, and its claim loop turned within a lease."""
-        turned = clock.monotonic() - self._progressed_at < self._options.lease
-        return self.id is not None and turned and self._keeper.reaches and not self._dispatcher.failures
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from working now; None: nothing does."""
+        still = clock.monotonic() - self._progressed_at
+        if still >= self._options.lease:
+            return f"the claim loop has not turned for {still:.0f} s"
+        if self._dispatcher.failures or not self._keeper.reaches:
+            return "the store does not answer"
+        return "the store does not know this worker, which lost its lease" if self.id is None else None
 
     def stop(self, grace: float | None = None) -> None:
         """Claim no more; running jobs get the grace (seconds), then they are stopped and given back.
@@ -148,6 +163,8 @@ class WorkerLoop:
         try:
             await self._introduce_and_keep()
             unlisten = self._driver.listen(self._loop, self._hinted)
+            self._progressed_at = clock.monotonic()
+            self._serving_in = os.getpid()
             if started is not None:
                 started.set()
             await self._work_to_the_end()
@@ -206,6 +223,7 @@ class WorkerLoop:
             for claim in decision.stop:
                 self._stop(claim, STOPPING)
             if decision.done:
+                self._serving_in = None
                 return
             if decision.exchange is not None:
                 under_way = _eager(self._exchange(decision.exchange), self._loop)

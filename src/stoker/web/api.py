@@ -1,0 +1,63 @@
+"""All of the HTTP API: its routes, and the document that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from stoker.web.answer import answer
+from stoker.web.bulk import BulkRoutes
+from stoker.web.desk import Desk, reach_of
+from stoker.web.health import HealthRoutes
+from stoker.web.jobs import JobRoutes
+from stoker.web.metrics import MetricRoutes
+from stoker.web.openapi import document
+from stoker.web.operation import Access, Operation, routes_of
+from stoker.web.queues import QueueRoutes
+from stoker.web.schedules import ScheduleRoutes
+from stoker.web.stats import StatRoutes
+from stoker.web.workers import WorkerRoutes
+from stoker.web.workflows import WorkflowRoutes
+
+_EVENTS = Operation(
+    method="GET",
+    path="/jobs/{id}/events",
+    handler=None,
+    summary="The job's record whenever it changes, as server-sent events; the last is named after its final state.",
+    access=Access.FOLLOWERS,
+    headers={"last-event-id": "the last event that was seen; what is the same is not sent again"},
+    media="text/event-stream",
+)
+
+
+class Api:
+    """The operations of every family, in one place."""
+
+    def __init__(self, desk: Desk) -> None:
+        families = (BulkRoutes, JobRoutes, QueueRoutes, ScheduleRoutes, WorkflowRoutes, WorkerRoutes, StatRoutes)
+        self._described = Operation(
+            method="GET",
+            path="/openapi.json",
+            handler=self.describe,
+            summary="This document.",
+            answer=dict[str, Any],
+        )
+        self.operations: Sequence[Operation] = [
+            *(one for family in (*families, HealthRoutes, MetricRoutes) for one in family(desk).operations),
+            _EVENTS,
+            self._described,
+        ]
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """To be put together with others."""
+        return routes_of(self.operations)
+
+    async def describe(self, request: Request) -> Response:
+        """The OpenAPI document."""
+        _ = reach_of(request).who
+        return answer(document(self.operations, request.scope.get("root_path", "").rstrip("/")))

@@ -1,0 +1,88 @@
+"""The routes that change many jobs at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stoker.store import Action, Filter
+from stoker.web.answer import answer
+from stoker.web.asking import Conditions, document
+from stoker.web.desk import Desk, reach_of
+from stoker.web.operation import Handler, Operation
+from stoker.web.present import encoded
+from stoker.web.problem import Problem
+
+
+class Many(Struct, forbid_unknown_fields=True):
+    """Which jobs, of those within reach."""
+
+    filter: Conditions
+    """at least one condition"""
+    dry_run: bool = False
+    """change nothing, and say how many it would be"""
+
+
+class CancelMany(Many, forbid_unknown_fields=True):
+    """Which jobs, and why."""
+
+    reason: str | None = None
+
+
+class Counted(Struct):
+    """How many jobs were changed, or would be."""
+
+    count: int
+
+
+_SUMMARIES: Final = {
+    Action.CANCEL: "Cancel all jobs that match and have not ended.",
+    Action.RETRY: "Queue all jobs again that match and failed or were cancelled.",
+    Action.DELETE: "Delete all jobs that match, but those that a living worker runs.",
+}
+
+
+class BulkRoutes:
+    """`/jobs/cancel`, `/jobs/retry`, `/jobs/delete`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def operations(self) -> list[Operation]:
+        """To be put together with others."""
+        return [
+            Operation(
+                method="POST",
+                path=f"/jobs/{action.value}",
+                handler=self._changing(action, CancelMany if action is Action.CANCEL else Many),
+                summary=summary,
+                body=CancelMany if action is Action.CANCEL else Many,
+                answer=Counted,
+            )
+            for action, summary in _SUMMARIES.items()
+        ]
+
+    def _changing(self, action: Action, kind: type[Many]) -> Handler:
+        async def change(request: Request) -> Response:
+            reach = reach_of(request)
+            said = await document(request, kind, self._desk.config.max_body)
+            which = said.filter.filter
+            if which == Filter():
+                raise Problem(422, "invalid-filter", f"{action.value} which jobs? give at least one condition")
+            reason = getattr(said, "reason", None)
+            count = await reach.amend(which, action, reason, dry_run=said.dry_run)
+            if not said.dry_run:
+                await self._desk.audit.write(reach.who, f"{action.value} jobs", _told(said.filter), count=count)
+            return answer(Counted(count))
+
+        return change
+
+
+def _told(conditions: Conditions) -> str:
+    """The filter for the audit log."""
+    return " ".join(f"{name}={encoded(value).decode()}" for name, value in msgspec.to_builtins(conditions).items())

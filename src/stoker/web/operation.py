@@ -1,0 +1,80 @@
+"""What the API can do, one thing each. Its routes and its OpenAPI document are both made of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from stoker.web.answer import JSON
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_CONVERTER: Final = re.compile(r"\{(\w+):\w+\}")
+
+
+class Access(StrEnum):
+    """Who may ask for it at all; which records they reach is another question."""
+
+    ALL = "everybody"
+    FOLLOWERS = "whoever has a token for the job, or says who they are"
+    PEOPLE = "whoever says who they are"
+    ADMINS = "admins"
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One method of one path."""
+
+    method: str
+    path: str
+    """as routes are written; a name that may have slashes is `{name:path}`"""
+    handler: Handler | None
+    """None: somebody else makes the route, and it is only described"""
+    summary: str
+    access: Access = Access.PEOPLE
+    query: type[Struct] | None = None
+    """its fields are the parameters of the query"""
+    headers: Mapping[str, str] = {}
+    """headers that it reads, and what they mean"""
+    body: type[Struct] | None = None
+    """JSON; a body may be left out where every field has a default"""
+    status: int = 200
+    answer: Any = None
+    """the type of the JSON that it answers; None: there is none, or it is no JSON"""
+    media: str = JSON
+    tells: Mapping[str, str] = {}
+    """headers of the answer, and what they mean"""
+    refuses: Mapping[int, str] = {}
+    """statuses of its own problems, and when they are met; those that go without saying are left out"""
+
+    @property
+    def address(self) -> str:
+        """The path as OpenAPI writes it."""
+        return _CONVERTER.sub(r"{\1}", self.path)
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The names in the path."""
+        return re.findall(r"\{(\w+)", self.path)
+
+
+def routes_of(operations: Sequence[Operation]) -> list[BaseRoute]:
+    """One route for each path, so that whoever asks with another method hears of all that there are."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for operation in operations:
+        if operation.handler is not None:
+            paths.setdefault(operation.path, {})[operation.method] = operation.handler
+    return [_route(path, handlers) for path, handlers in paths.items()]
+
+
+def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, endpoint, methods=list(handlers), name=path)

@@ -1,0 +1,177 @@
+"""The routes of queues."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stoker.job import LIVE
+from stoker.options import Rate, rate_text
+from stoker.store import Filter, QueueInfo, QueueLimit
+from stoker.web.answer import answer
+from stoker.web.asking import document, is_storable
+from stoker.web.desk import Desk, reach_of
+from stoker.web.jobs import Nothing
+from stoker.web.operation import Access, Operation
+from stoker.web.problem import Problem
+from stoker.web.reach import Reach
+
+_LONGEST: Final = 255
+
+
+class Allowed(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is let through a queue, across all processes; what is null or left out is unlimited."""
+
+    concurrency: int | None = None
+    """jobs at once"""
+    rate: str | None = None
+    """as `100/m`: per s, m, h or d"""
+    fair: str | None = None
+    """between whom jobs take turns: `owner`, or the argument that tasks name with `by` (shown as `share`)"""
+
+
+class Queue(Struct, kw_only=True):
+    """A queue, and how many unfinished jobs are in it. To others than admins it is told of their own jobs only."""
+
+    name: str
+    waiting: int = 0
+    scheduled: int = 0
+    queued: int = 0
+    processing: int = 0
+    paused: bool | UnsetType = UNSET
+    limit: Allowed | UnsetType = UNSET
+    oldest: float | None | UnsetType = UNSET
+    """seconds since the first queued job was due"""
+
+
+class Queues(Struct):
+    """Queues by name."""
+
+    queues: list[Queue]
+
+
+class QueueRoutes:
+    """`/queues` and what is below it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def operations(self) -> list[Operation]:
+        """To be put together with others."""
+        return [
+            Operation(
+                method="GET",
+                path="/queues",
+                handler=self.list,
+                summary="The queues as they stand; for others than admins, where their own unfinished jobs are.",
+                answer=Queues,
+            ),
+            Operation(
+                method="POST",
+                path="/queues/{name:path}/pause",
+                handler=self.pause,
+                summary="Let no more jobs of the queue start. Running ones go on.",
+                access=Access.ADMINS,
+                body=Nothing,
+                answer=Queue,
+            ),
+            Operation(
+                method="POST",
+                path="/queues/{name:path}/resume",
+                handler=self.resume,
+                summary="Let jobs of the queue start again.",
+                access=Access.ADMINS,
+                body=Nothing,
+                answer=Queue,
+            ),
+            Operation(
+                method="POST",
+                path="/queues/{name:path}/limit",
+                handler=self.limit,
+                summary="Let so much through the queue from now on; what is not given is unlimited.",
+                access=Access.ADMINS,
+                body=Allowed,
+                answer=Queue,
+            ),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """The queues as they stand."""
+        reach = reach_of(request)
+        if reach.who.admin:
+            return answer(Queues([shown(queue) for queue in await self._desk.app.queues.alist()]))
+        return answer(Queues(await own_queues(reach)))
+
+    async def pause(self, request: Request) -> Response:
+        """Let no more jobs of a queue start."""
+        name = await self._named(request)
+        await self._desk.app.queues.apause(name)
+        return await self._done(request, "pause queue", name)
+
+    async def resume(self, request: Request) -> Response:
+        """Let jobs of a queue start again."""
+        name = await self._named(request)
+        await self._desk.app.queues.aresume(name)
+        return await self._done(request, "resume queue", name)
+
+    async def limit(self, request: Request) -> Response:
+        """Let so much through a queue from now on."""
+        _ = reach_of(request).admin
+        said = await document(request, Allowed, self._desk.config.max_body)
+        name = _name(request)
+        await self._desk.app.queues.alimit(name, **asdict(said))
+        return await self._done(request, "limit queue", name, asdict(said))
+
+    async def _named(self, request: Request) -> str:
+        _ = reach_of(request).admin
+        await document(request, Nothing, self._desk.config.max_body)
+        return _name(request)
+
+    async def _done(self, request: Request, action: str, name: str, detail: Any = None) -> Response:
+        await self._desk.audit.write(reach_of(request).who, action, name, detail=detail)
+        queues = await self._desk.app.queues.alist()
+        return answer(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
+
+
+async def own_queues(reach: Reach) -> list[Queue]:
+    """Where the unfinished jobs within reach are."""
+    found: dict[str, Queue] = {}
+    for state in sorted(LIVE):
+        for name, count in (await reach.count("queue", Filter(states=(state,)))).items():
+            setattr(found.setdefault(name, Queue(name=name)), state.value, count)
+    return [found[name] for name in sorted(found)]
+
+
+def shown(queue: QueueInfo) -> Queue:
+    """A queue as admins see it."""
+    return Queue(
+        name=queue.name,
+        waiting=queue.waiting,
+        scheduled=queue.scheduled,
+        queued=queue.queued,
+        processing=queue.processing,
+        paused=queue.paused,
+        limit=_allowed(queue.limit),
+        oldest=queue.oldest,
+    )
+
+
+def _allowed(limit: QueueLimit) -> Allowed:
+    rated = limit.rate is not None and limit.period is not None
+    return Allowed(
+        concurrency=limit.concurrency,
+        rate=rate_text(Rate(limit.rate or 0, limit.period or 0)) if rated else None,
+        fair=None if limit.fair is None else limit.fair.value,
+    )
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["name"]
+    if not 1 <= len(name) <= _LONGEST or not is_storable(name):
+        raise Problem(422, "invalid-queue", f"a queue's name is a text of 1 to {_LONGEST} characters")
+    return name

@@ -1,0 +1,212 @@
+"""The routes of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stoker.errors import ScheduleNotFound
+from stoker.schedule_record import ScheduleRecord
+from stoker.web.answer import answer
+from stoker.web.arguments import fitting
+from stoker.web.asking import document, is_storable
+from stoker.web.desk import Desk, reach_of
+from stoker.web.jobs import Nothing
+from stoker.web.operation import Access, Operation
+
+_Short = Annotated[str, Meta(max_length=500)]
+
+
+class NewSchedule(Struct, forbid_unknown_fields=True, kw_only=True):
+    """When to enqueue a task, and with what."""
+
+    expression: _Short
+    """cron or plain English"""
+    task: _Short
+    name: _Short | None = None
+    """null: the task's"""
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = {}
+    tz: _Short | None = None
+    """a time zone's name; null: UTC"""
+    jitter: float = 0.0
+    """seconds"""
+    start: datetime | None = None
+    end: datetime | None = None
+    misfire: str = "one"
+    """what becomes of ticks that were missed: `one` job for all, `all`, or `skip`"""
+    overlap: str = "allow"
+    """while an earlier one's job is unfinished: `allow` or `skip`"""
+    run_on_start: bool = False
+    options: Mapping[str, Any] = {}
+    """of its jobs, as `task.using` takes them"""
+
+
+class Schedules(Struct):
+    """All schedules, by name."""
+
+    schedules: list[ScheduleRecord]
+
+
+class Made(Struct):
+    """A job that was made."""
+
+    job: str
+    """its id"""
+
+
+class ScheduleRoutes:
+    """`/schedules` and what is below it, for admins."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def operations(self) -> list[Operation]:
+        """To be put together with others."""
+        return [
+            Operation(
+                method="GET",
+                path="/schedules",
+                handler=self.list,
+                summary="All schedules: those in the store, and those that are declared here.",
+                access=Access.ADMINS,
+                answer=Schedules,
+            ),
+            Operation(
+                method="POST",
+                path="/schedules",
+                handler=self.add,
+                summary="Make a schedule, or change the one that was made here under its name.",
+                access=Access.ADMINS,
+                body=NewSchedule,
+                status=201,
+                answer=ScheduleRecord,
+                tells={"location": "where it is"},
+                refuses={404: "this app has no such task"},
+            ),
+            Operation(
+                method="GET",
+                path="/schedules/{name:path}",
+                handler=self.read,
+                summary="One schedule.",
+                access=Access.ADMINS,
+                answer=ScheduleRecord,
+            ),
+            Operation(
+                method="DELETE",
+                path="/schedules/{name:path}",
+                handler=self.remove,
+                summary="Forget a schedule. One that is declared comes back with the next start of a scheduler.",
+                access=Access.ADMINS,
+                status=204,
+            ),
+            Operation(
+                method="POST",
+                path="/schedules/{name:path}/pause",
+                handler=self.pause,
+                summary="Let it fire no more until it is resumed.",
+                access=Access.ADMINS,
+                body=Nothing,
+                answer=ScheduleRecord,
+            ),
+            Operation(
+                method="POST",
+                path="/schedules/{name:path}/resume",
+                handler=self.resume,
+                summary="Let it fire again, from now on.",
+                access=Access.ADMINS,
+                body=Nothing,
+                answer=ScheduleRecord,
+            ),
+            Operation(
+                method="POST",
+                path="/schedules/{name:path}/run",
+                handler=self.run,
+                summary="Enqueue its job once more, now.",
+                access=Access.ADMINS,
+                body=Nothing,
+                status=202,
+                answer=Made,
+                tells={"location": "where the job's record is"},
+            ),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """All schedules."""
+        _ = reach_of(request).admin
+        found = await self._desk.app.schedules.alist()
+        return answer(Schedules([self._desk.presenter.schedule(record) for record in found]))
+
+    async def read(self, request: Request) -> Response:
+        """One schedule."""
+        _ = reach_of(request).admin
+        return self._record(await self._desk.app.schedules.aget(_name(request)))
+
+    async def add(self, request: Request) -> Response:
+        """Make a schedule."""
+        admin = reach_of(request).admin
+        said = await document(request, NewSchedule, self._desk.config.max_body)
+        task = self._desk.app.registry.find(said.task)
+        with fitting(task, said.args, said.kwargs) as (args, kwargs):
+            options = {**asdict(said), "args": args, "kwargs": kwargs}
+            del options["expression"], options["task"]
+            made = await self._desk.app.schedules.aadd(said.expression, task.name, **options)
+        await self._desk.audit.write(admin, "make schedule", made.name, detail={"expression": made.expression})
+        return self._record(made, 201, {"location": f"{_root(request)}/schedules/{quote(made.name, safe='')}"})
+
+    async def pause(self, request: Request) -> Response:
+        """Let it fire no more."""
+        name = await self._named(request)
+        record = await self._desk.app.schedules.apause(name)
+        await self._desk.audit.write(reach_of(request).who, "pause schedule", name)
+        return self._record(record)
+
+    async def resume(self, request: Request) -> Response:
+        """Let it fire again."""
+        name = await self._named(request)
+        record = await self._desk.app.schedules.aresume(name)
+        await self._desk.audit.write(reach_of(request).who, "resume schedule", name)
+        return self._record(record)
+
+    async def run(self, request: Request) -> Response:
+        """Enqueue its job once more."""
+        name = await self._named(request)
+        job = await self._desk.app.schedules.arun_now(name)
+        await self._desk.audit.write(reach_of(request).who, "run schedule", name, detail={"job": job.id})
+        return answer(Made(job.id), 202, {"location": f"{_root(request)}/jobs/{job.id}"})
+
+    async def remove(self, request: Request) -> Response:
+        """Forget it."""
+        admin = reach_of(request).admin
+        name = _name(request)
+        await self._desk.app.schedules.aremove(name)
+        await self._desk.audit.write(admin, "remove schedule", name)
+        return Response(status_code=204)
+
+    async def _named(self, request: Request) -> str:
+        _ = reach_of(request).admin
+        await document(request, Nothing, self._desk.config.max_body)
+        return _name(request)
+
+    def _record(self, record: ScheduleRecord, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
+        return answer(self._desk.presenter.schedule(record), status, headers)
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["name"]
+    if not is_storable(name):
+        raise ScheduleNotFound(name)
+    return name
+
+
+def _root(request: Request) -> str:
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")

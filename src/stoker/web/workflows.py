@@ -1,0 +1,104 @@
+"""The routes of workflows."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stoker.web.answer import answer
+from stoker.web.asking import Paging, document, is_storable, page_of
+from stoker.web.bulk import Counted
+from stoker.web.desk import Desk, reach_of
+from stoker.web.jobs import Reason
+from stoker.web.operation import Operation
+from stoker.web.problem import Problem
+from stoker.workflow_record import WorkflowRecord
+
+
+class FromStep(Struct, forbid_unknown_fields=True):
+    """From where on a workflow is retried."""
+
+    step: str | None = None
+    """the id of the step's job: that one and those after it; null: all"""
+
+
+class WorkflowPage(Struct):
+    """Some workflows, newest first."""
+
+    workflows: list[WorkflowRecord]
+    next: str | None
+    """what to give as `before` for the next page, which may be empty and still not the last; null: there is none"""
+
+
+class WorkflowRoutes:
+    """`/workflows` and what is below it. Their jobs are `/jobs?workflow=ID`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def operations(self) -> list[Operation]:
+        """To be put together with others."""
+        return [
+            Operation(
+                method="GET",
+                path="/workflows",
+                handler=self.list,
+                summary="A page of workflows, newest first; for others than admins those that are wholly theirs.",
+                query=Paging,
+                answer=WorkflowPage,
+            ),
+            Operation(
+                method="GET",
+                path="/workflows/{id}",
+                handler=self.read,
+                summary="How a workflow stands.",
+                answer=WorkflowRecord,
+            ),
+            Operation(
+                method="POST",
+                path="/workflows/{id}/cancel",
+                handler=self.cancel,
+                summary="Cancel all of its jobs that have not ended.",
+                body=Reason,
+                answer=Counted,
+            ),
+            Operation(
+                method="POST",
+                path="/workflows/{id}/retry",
+                handler=self.retry,
+                summary="Retry its jobs that failed or were cancelled, all of them or from a step on.",
+                body=FromStep,
+                answer=Counted,
+            ),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """A page of workflows."""
+        records, after = await reach_of(request).workflows(page_of(request.query_params))
+        return answer({"workflows": records, "next": after})
+
+    async def read(self, request: Request) -> Response:
+        """How a workflow stands."""
+        return answer(await reach_of(request).workflow(request.path_params["id"]))
+
+    async def cancel(self, request: Request) -> Response:
+        """Cancel what has not ended."""
+        reach, id = reach_of(request), request.path_params["id"]
+        said = await document(request, Reason, self._desk.config.max_body)
+        await reach.workflow(id)
+        count = await self._desk.app.workflows.acancel(id, reason=said.reason)
+        await self._desk.audit.write(reach.who, "cancel workflow", id, count=count)
+        return answer(Counted(count))
+
+    async def retry(self, request: Request) -> Response:
+        """Retry what failed or was cancelled."""
+        reach, id = reach_of(request), request.path_params["id"]
+        said = await document(request, FromStep, self._desk.config.max_body)
+        await reach.workflow(id)
+        if said.step is not None and not is_storable(said.step):
+            raise Problem(422, "invalid-workflow", f"{said.step!r} is not a step of workflow {id}")
+        count = await self._desk.app.workflows.aretry(id, said.step)
+        await self._desk.audit.write(reach.who, "retry workflow", id, count=count)
+        return answer(Counted(count))
