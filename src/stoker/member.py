@@ -69,14 +69,13 @@ def run_member(target: str, options: WorkerOptions, lifeline: int | None = None,
 def run_parts(app: Stoker, options: WorkerOptions, lifeline: int | None, parts: Parts) -> int:
     """Run these parts of that app, and close it; the exit code. Raises what makes it impossible to begin."""
     given = {name: getattr(options, name) for name in options.__struct_fields__}
-    app.engine.staffed = True
-    worker = app.worker(**given) if parts.worker else None
     lasting = not options.drain  # who drains wants nothing new, and an end
-    ticking = app.scheduler() if parts.scheduler and lasting else None
-    serving = server(parts.serving, app, _announce) if parts.serving is not None and lasting else None
-    code = run_loop(serve(worker, lifeline, ticking, serving))
-    app.close()
-    return code
+    with app:
+        app.engine.staffed = True
+        serving = server(parts.serving, app, _announce) if parts.serving is not None and lasting else None
+        worker = app.worker(**given) if parts.worker else None
+        ticking = app.scheduler() if parts.scheduler and lasting else None
+        return run_loop(serve(worker, lifeline, ticking, serving))
 
 
 def _held_up(before: set[threading.Thread]) -> bool:

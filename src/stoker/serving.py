@@ -81,6 +81,7 @@ def _need_web() -> None:
         import stoker.web
         import stoker.web.server  # noqa: F401
     except ModuleNotFoundError as error:
-        if (error.name or "stoker").partition(".")[0] == "stoker":
+        package = (error.name or "stoker").partition(".")[0]
+        if package == "stoker":
             raise
-        raise MissingExtra(f"the server needs the package {error.name}: pip install 'stoker[web]'") from None
+        raise MissingExtra(f"the server needs the package {package}: pip install 'stoker[web]'") from None

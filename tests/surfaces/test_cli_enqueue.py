@@ -169,7 +169,7 @@ def test_start_is_the_worker(shop):
     id = shop.enqueue("resize", "a")
     shop.ok("start", "--drain", "--no-server", "--no-scheduler")
     assert shop.states() == {id: "completed"}
-    assert shop.run("start", "--no-worker", "--no-scheduler").code == 2
+    assert shop.run("start", "--no-worker", "--no-scheduler", "--no-server").code == 2
 
 
 @pytest.mark.parametrize("wrong", [["-q", "mail:0"], ["-q", "mail:x"], ["-q", ":4"], ["-c", "0"], ["--lease", "0.5"]])
