@@ -87,6 +87,41 @@ def test_a_child_that_is_told_to_stop_alone_is_not_replaced_while_others_work(wo
     assert fleet.terminate() == 0, fleet.log
 
 
+def test_a_worker_that_a_person_stopped_is_not_replaced_and_the_last_one_ends_the_fleet(world: World):
+    held = [world.enqueue("hold", world.gate()) for _ in range(2)]
+    fleet = fleet_of(world, 2, concurrency=1, grace=3600.0)
+    for job in held:
+        world.starts(job)
+    first, second = world.app.workers.list()
+    world.app.workers.stop(first.id)
+    until(lambda: f"worker {first.id} is stopping" in fleet.log, "it hears")
+    assert state_of(first.pid) not in ("", "Z"), "its job goes on"
+    world.open(world.gate())
+    until(lambda: gone(first.pid), "the process ends")
+    for job in held:
+        assert (world.ends(job).state, world.job(job).attempt) == (State.COMPLETED, 1)
+    after = world.enqueue("quick")
+    assert world.ends(after).worker == second.id
+    assert [worker.id for worker in world.app.workers.list()] == [second.id]
+    world.app.workers.stop(second.id)
+    assert fleet.wait() == 0, fleet.log
+    assert "starting another" not in fleet.log
+    assert world.app.workers.list() == []
+    world.check()
+
+
+def test_a_worker_that_was_stopped_obeys_signals_as_well(world: World):
+    job = world.enqueue("hold", world.gate())
+    fleet = fleet_of(world, 2, grace=3600.0)
+    world.starts(job)
+    for worker in world.app.workers.list():
+        world.app.workers.stop(worker.id)
+    until(lambda: fleet.log.count("is stopping") == 2)
+    until(lambda: "released on attempt" in fleet.log or fleet.signal(signal.SIGTERM), "signals end the grace")
+    assert fleet.wait() == 0, fleet.log
+    assert (world.job(job).state, world.job(job).attempt) == (State.QUEUED, 0)
+
+
 def test_a_draining_fleet_ends_by_itself(world: World):
     for _ in range(50):
         world.enqueue("quick")
