@@ -57,7 +57,10 @@ class Fleet:
                 child.send_signal(number)
 
     async def run(self) -> int:
-        """Keep the fleet at its size until it is stopped, or, draining, until every child is done."""
+        """Keep the fleet at its size until it is stopped, or, draining, until every child is done.
+
+        A child that was told to stop alone, by a person or a signal, is not replaced; the fleet ends with the last one.
+        """
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.stop)

@@ -101,8 +101,39 @@ def test_showing_one(shop):
     assert "RuntimeError" in text
     assert "Traceback" in text
     record = shop.ok("jobs", "show", id, "--json").json
-    assert set(record) == set(Job.__struct_fields__)
+    assert set(record) == set(Job.__struct_fields__) | {"logs"}
+    assert record["logs"] == []
     assert record["errors"][0]["type"] == "builtins.RuntimeError" or record["errors"][0]["type"] == "RuntimeError"
+
+
+CHAT = """
+from stoker import Context, Stoker
+
+app = Stoker("URL")
+
+
+@app.task(max_attempts=2, backoff=0)
+def chat(*, ctx: Context) -> None:
+    ctx.log.info("attempt %d says [red]so[/red] \\x1b[31m", ctx.attempt)
+    ctx.log.warning("twice")
+    if ctx.attempt == 1:
+        raise ValueError
+"""
+
+
+def test_showing_what_each_attempt_logged(shop, monkeypatch):
+    shop.write("chat.py", CHAT.replace("URL", shop.url))
+    monkeypatch.setenv("STOKER_APP", "chat:app")
+    id = shop.enqueue("chat")
+    shop.drain()
+    logs = shop.ok("jobs", "show", id, "--json").json["logs"]
+    assert [(log["attempt"], log["text"].count("\n")) for log in logs] == [(1, 2), (2, 2)]
+    assert all(set(log) == {"attempt", "fence", "text"} for log in logs)
+    out = shop.ok("jobs", "show", id).out
+    assert "\x1b" not in out
+    lines = [line for line in out.splitlines() if "INFO" in line or "WARNING" in line]
+    assert [line.startswith("log ") for line in lines] == [True, False] * 2
+    assert "attempt 2 says [red]so[/red]" in lines[2]
 
 
 def test_showing_why_a_job_waits(shop):

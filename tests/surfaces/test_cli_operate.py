@@ -11,7 +11,7 @@ import pytest
 from stoker import clock
 from stoker.connect import connect
 from stoker.job import NewJob, State
-from stoker.store import QueueInfo, Routing, Want, Worker
+from stoker.store import Command, QueueInfo, Routing, Want, Worker
 from stoker.stores.sqlite import SqliteStore
 
 
@@ -70,6 +70,45 @@ def test_workers_alive_and_dead(shop):
     assert "alive" in out
 
 
+def test_telling_workers(shop):
+    at(0, lambda store: [store.register(worker(id), 3600 * clock.SECOND) for id in ("one", "two")])
+
+    def states():
+        return {line.split()[0]: line.split()[1] for line in shop.ok("workers", "list").out.splitlines()[1:]}
+
+    assert states() == {"one": "alive", "two": "alive"}
+    assert "worker one claims no more; it runs 0 jobs" in shop.ok("workers", "quiet", "one").out
+    assert states() == {"one": "quiet", "two": "alive"}
+    assert "worker one claims jobs" in shop.ok("workers", "wake", "one").out
+    assert states() == {"one": "alive", "two": "alive"}
+    told = shop.ok("workers", "stop", "one", "two", "--json").json
+    assert {(one["id"], one["command"], one["alive"]) for one in told} == {("one", "stop", True), ("two", "stop", True)}
+    assert states() == {"one": "stopping", "two": "stopping"}
+
+
+@pytest.mark.parametrize("verb", ["quiet", "wake", "stop"])
+def test_telling_a_worker_that_is_not_there(shop, verb):
+    at(-3600, lambda store: [store.register(worker("dead"), clock.SECOND)])
+    for id in ("nobody", "dead"):
+        done = shop.run("workers", verb, id)
+        assert (done.code, done.out) == (1, "")
+        assert f"no living worker has the id {id!r}" in done.err
+        assert "stoker workers list" in done.err
+    assert shop.run("workers", verb).code == 2
+
+
+def test_a_worker_that_is_told_to_stop_stops(shop, eventually):
+    process = shop.spawn("worker")
+    try:
+        [id] = eventually(lambda: [one["id"] for one in shop.ok("workers", "list", "--json").json])
+        shop.ok("workers", "stop", id)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert shop.ok("workers", "list", "--json").json == []
+
+
 def test_stats(shop):
     shop.enqueue("resize", "a")
     shop.enqueue("mail", "a")
@@ -121,12 +160,17 @@ def test_without_an_app(shop, monkeypatch):
 
 
 def test_jobs_and_no_worker(shop):
-    shop.enqueue("mail", "a")
+    id = shop.enqueue("mail", "a")
     assert "no worker is running" in checks(shop, 1)["queue mail"]["detail"]
     at(0, lambda store: [store.register(worker("w", queues=("other",)), 3600 * clock.SECOND)])
     assert "serves" in checks(shop, 1)["queue mail"]["detail"]
     at(0, lambda store: [store.register(worker("v"), 3600 * clock.SECOND)])
     assert checks(shop)["queue mail"]["status"] == "ok"
+    at(0, lambda store: [store.command("v", Command.QUIET)])
+    assert "stoker workers wake v" in checks(shop)["queue mail"]["advice"]
+    assert "stoker workers wake v" in shop.ok("jobs", "show", id).out
+    at(0, lambda store: [store.command("v", Command.STOP)])
+    assert "is stopping" in shop.ok("jobs", "show", id).out
     shop.ok("queues", "pause", "mail")
     assert "resume mail" in checks(shop)["queue mail"]["advice"]
 

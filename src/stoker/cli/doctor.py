@@ -191,11 +191,18 @@ def _unknown_tasks(app: Stoker) -> Iterator[Check]:
 def _queues(queues: Sequence[QueueInfo], living: Sequence[Worker]) -> Iterator[Check]:
     for queue in queues:
         name = f"queue {queue.name}"
+        serving = [worker for worker in living if not worker.queues or queue.name in worker.queues]
         if queue.paused:
             yield _note(name, f"paused, {counted(queue.queued)} queued", f"stoker queues resume {queue.name}")
-        elif queue.queued and not any(not worker.queues or queue.name in worker.queues for worker in living):
+        elif queue.queued and not serving:
             whose = "no worker is running" if not living else "no running worker serves it"
             yield _problem(name, f"{counted(queue.queued)} due, and {whose}", f"stoker worker -q {queue.name}")
+        elif queue.queued and all(worker.command is not None for worker in serving):
+            yield _note(
+                name,
+                f"{counted(queue.queued)} due, and every worker that serves it is quiet or stopping",
+                f"stoker workers wake {serving[0].id}, or start another",
+            )
         elif queue.oldest is not None and queue.oldest > _LONG:
             yield _note(
                 name,

@@ -55,13 +55,13 @@ def list_jobs(
 
 @command(group, "show", "stoker jobs show 019a1b2c-…", "stoker jobs show 019a1b2c-… --json")
 def show(where: Where, out: Output, id: Id) -> None:
-    """Show everything about a job: its arguments, its errors with their tracebacks, and what it waits for."""
+    """Show everything about a job: its arguments, its errors, what it waits for, and what each attempt logged."""
     with where.opened() as app:
-        job = app.jobs.get(id)
+        job, logs = app.jobs.get(id), app.jobs.logs(id)
         if out.json:
-            out.data(job)
+            out.data(record.as_data(job, logs))
             return
-        out.facts(record.facts(job, record.reason(job, app)))
+        out.facts(record.facts(job, record.reason(job, app), logs))
 
 
 @command(

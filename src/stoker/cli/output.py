@@ -29,6 +29,8 @@ STYLES: Final[Mapping[str, str]] = {
     "problem": "bold red",
     "alive": "green",
     "dead": "red",
+    "quiet": "yellow",
+    "stopping": "yellow",
     "paused": "yellow",
 }
 """How words that mean something look."""

@@ -11,9 +11,9 @@ import msgspec
 from stoker import clock
 from stoker.app import Stoker
 from stoker.cli.text import counted, since, span
-from stoker.job import Failure, Job, ParentFailure, State
+from stoker.job import Failure, Job, Log, ParentFailure, State
 from stoker.printable import clean_json
-from stoker.store import Filter, Page, QueueInfo, Worker
+from stoker.store import Command, Filter, Page, QueueInfo, Worker
 
 COLUMNS: Final = ("id", "state", "task", "queue", "attempt", "progress", "when", "note")
 
@@ -55,7 +55,12 @@ def told(job: Job) -> str:
     return job.message or (job.error if not job.finished else "") or ""
 
 
-def facts(job: Job, reason: str | None) -> list[tuple[str, object]]:
+def as_data(job: Job, logs: Sequence[Log]) -> dict[str, Any]:
+    """The job and what it logged, for programs."""
+    return {**msgspec.structs.asdict(job), "logs": logs}
+
+
+def facts(job: Job, reason: str | None, logs: Sequence[Log] = ()) -> list[tuple[str, object]]:
     """Everything about the job, in the order in which one asks."""
     return [
         ("id", job.id),
@@ -93,6 +98,7 @@ def facts(job: Job, reason: str | None) -> list[tuple[str, object]]:
         ("meta", as_json(job.meta)),
         ("overrides", as_json(job.overrides)),
         *(_entry(failure) for failure in job.errors),
+        *((f"log {log.attempt}", log.text.rstrip()) for log in logs),
     ]
 
 
@@ -162,6 +168,14 @@ def _waiting_reason(job: Job, app: Stoker) -> str:
     return f"it waits for {counted(len(job.open_parents), 'other job')} to finish"
 
 
+def _leaving(workers: Sequence[Worker]) -> str:
+    """Why none of these, who were all told something, takes a job."""
+    quiet = [worker.id for worker in workers if worker.command is Command.QUIET]
+    return (
+        f"every worker for it is quiet: stoker workers wake {quiet[0]}" if quiet else "every worker for it is stopping"
+    )
+
+
 def _queue_reason(job: Job, queues: Sequence[QueueInfo], workers: Sequence[Worker]) -> str | None:
     line = next((queue for queue in queues if queue.name == job.queue), QueueInfo(name=job.queue))
     if line.paused:
@@ -175,6 +189,8 @@ def _queue_reason(job: Job, queues: Sequence[QueueInfo], workers: Sequence[Worke
         return f"no running worker serves the queue {job.queue}"
     if not any(not worker.tags or set(worker.tags) & set(job.tags) for worker in serving):
         return "no running worker takes jobs with its tags"
+    if all(worker.command is not None for worker in serving):
+        return _leaving(serving)
     most = line.limit.concurrency
     if most is not None and line.processing >= most:
         return f"the queue {job.queue} is at its limit: {line.processing:,} of {most:,} are processing"

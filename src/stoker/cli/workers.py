@@ -1,23 +1,30 @@
-"""`stoker workers`: who is at work."""
+"""`stoker workers`: who is at work, and a word to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from stoker import clock
+from stoker.app import Stoker
 from stoker.cli.command import command
 from stoker.cli.output import Output
-from stoker.cli.text import span
+from stoker.cli.text import counted, span
 from stoker.cli.where import Where
-from stoker.store import Worker
+from stoker.store import Command, Worker
 
-group = typer.Typer(help="See who is at work.", no_args_is_help=True)
+group = typer.Typer(
+    help="See who is at work, and tell workers to be quiet, to wake up, or to stop.", no_args_is_help=True
+)
 
 COLUMNS = ("worker", "state", "host", "pid", "running", "queues", "tags", "up", "seen", "version")
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of workers.")]
+
+_STANDINGS: Final[Mapping[Command | None, str]] = {None: "alive", Command.QUIET: "quiet", Command.STOP: "stopping"}
 
 
 def alive(worker: Worker, now: int) -> bool:
@@ -25,11 +32,16 @@ def alive(worker: Worker, now: int) -> bool:
     return worker.lease_until > now
 
 
+def standing(worker: Worker, now: int) -> str:
+    """`alive`, `quiet`, `stopping` or `dead`."""
+    return _STANDINGS[worker.command] if alive(worker, now) else "dead"
+
+
 def row(worker: Worker, now: int) -> list[str]:
     """A worker as one line of a list."""
     return [
         worker.id,
-        "alive" if alive(worker, now) else "dead",
+        standing(worker, now),
         worker.host,
         str(worker.pid),
         f"{worker.running}/{worker.concurrency}",
@@ -62,3 +74,37 @@ def list_workers(where: Where, out: Output) -> None:
         return
     now = clock.now()
     out.table(COLUMNS, [row(worker, now) for worker in workers], "no worker is running: stoker worker")
+
+
+@command(group, "quiet", "stoker workers quiet 5f0c1c5e-…")
+def quiet(where: Where, out: Output, ids: Ids) -> None:
+    """Have workers claim no more. What they run goes on, they stay, and others get the rest."""
+    with where.opened() as app:
+        _tell(app, app.workers.quiet, ids, "claims no more", out)
+
+
+@command(group, "wake", "stoker workers wake 5f0c1c5e-…")
+def wake(where: Where, out: Output, ids: Ids) -> None:
+    """Have quiet workers claim again. One that is stopping stops all the same."""
+    with where.opened() as app:
+        _tell(app, app.workers.wake, ids, "claims jobs", out)
+
+
+@command(group, "stop", "stoker workers stop 5f0c1c5e-…")
+def stop(where: Where, out: Output, ids: Ids) -> None:
+    """Have workers stop as SIGTERM would: what runs gets the grace, the rest goes back, the process ends.
+
+    A fleet does not replace a worker that was stopped so. What runs the process may: systemd, Kubernetes.
+    """
+    with where.opened() as app:
+        _tell(app, app.workers.stop, ids, "is stopping", out)
+
+
+def _tell(app: Stoker, verb: Callable[[str], None], ids: Sequence[str], said: str, out: Output) -> None:
+    for id in ids:
+        verb(id)
+    workers = [worker for worker in app.workers.list() if worker.id in ids]
+    if out.json:
+        out.data(as_data(workers))
+    for worker in workers:
+        out.say(f"worker {worker.id} {said}; it runs {counted(worker.running)}")
