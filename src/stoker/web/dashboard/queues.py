@@ -1,0 +1,157 @@
+"""Queues: how deep they are, how long the first job has waited, and what is let through them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from stoker import clock
+from stoker.errors import InvalidOption
+from stoker.options import Rate, concurrency_of, rate_of, rate_text
+from stoker.store import Fair, QueueInfo, QueueLimit
+from stoker.tally_store import MINUTE, Tally
+from stoker.web.dashboard.draft import Draft, exact
+from stoker.web.dashboard.form import Form
+from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.spark import Spark, spark
+from stoker.web.dashboard.visit import Visit
+from stoker.web.desk import Desk
+from stoker.web.problem import Problem
+
+HERE: Final = "ui/queues"
+_FIELDS: Final = ("concurrency", "rate", "fair")
+_MINUTES: Final = 60
+_LONGEST_NAME: Final = 255
+
+
+class Row(Struct, frozen=True):
+    """A queue and what it did in the last hour."""
+
+    info: QueueInfo
+    limit: Sequence[str]
+    """what is let through it, in words"""
+    hour: Spark
+
+
+class QueuePages:
+    """The list of queues, and the form of their limits."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """To be looked at."""
+        tab = Tab("Queues", "queues", "q")
+        return [
+            Page(path=f"/{HERE}", template="queues.html", facts=self._list, tab=tab, admins_only=True),
+            Page(path=f"/{HERE}/limit", template="queue_limit.html", facts=self._ask_limit, admins_only=True),
+        ]
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """To be done."""
+        return [
+            Act(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
+            Act(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
+            Act(path=f"/{HERE}/limit", do=self._limit, admins_only=True),
+        ]
+
+    async def _list(self, _: Visit) -> Facts:
+        store, answers = self._desk.app.engine.connection.store, self._desk.answers
+        census = await answers.ask(store.census())
+        tallies = await answers.kept("tallies of an hour", lambda: store.tallies.read(_MINUTES * MINUTE))
+        return {"rows": rows(census.queues, tallies, clock.now()), "busy": bool(census.workers)}
+
+    # --- pausing ----------------------------------------------------------------------------------------------------
+
+    async def _pause(self, visit: Visit, form: Form) -> Response:
+        name = _name(exact(form, "queue"))
+        await self._desk.app.queues.apause(name)
+        await self._desk.audit.write(visit.identity, "pause queue", name)
+        return await visit.go(HERE, f"The queue {name} is paused: none of its jobs starts. What runs goes on.")
+
+    async def _resume(self, visit: Visit, form: Form) -> Response:
+        name = _name(exact(form, "queue"))
+        await self._desk.app.queues.aresume(name)
+        await self._desk.audit.write(visit.identity, "resume queue", name)
+        return await visit.go(HERE, f"The queue {name} goes on.")
+
+    # --- limits -----------------------------------------------------------------------------------------------------
+
+    async def _ask_limit(self, visit: Visit) -> Facts:
+        name = _name(visit.query.get("queue", ""))
+        limit = next((queue.limit for queue in await self._desk.app.queues.alist() if queue.name == name), QueueLimit())
+        return self._form_facts(name, Draft(self._texts(limit)))
+
+    async def _limit(self, visit: Visit, form: Form) -> Response:
+        name = _name(exact(form, "queue"))
+        draft = Draft.of(form, _FIELDS)
+        concurrency = draft.read("concurrency", _concurrency, None)
+        rate = draft.read("rate", lambda text: text if rate_of("rate", text) else None, None)
+        fair = draft.texts["fair"] or None
+        if not draft.errors:
+            with draft.checking("fair"):
+                await self._desk.app.queues.alimit(name, concurrency=concurrency, rate=rate, fair=fair)
+        if draft.errors:
+            return visit.show("queue_limit.html", self._form_facts(name, draft), 422)
+        said = {"concurrency": concurrency, "rate": rate, "fair": fair}
+        await self._desk.audit.write(visit.identity, "limit queue", name, detail=said)
+        at_once, turns = concurrency and f"{concurrency:,} at once", fair and f"fair by {fair}"
+        through = ", ".join(part for part in (at_once, rate, turns) if part) or "everything"
+        return await visit.go(HERE, f"The queue {name} lets through: {through}.")
+
+    def _form_facts(self, name: str, draft: Draft) -> Facts:
+        return {"name": name, "draft": draft, "shares": self._shares()}
+
+    def _texts(self, limit: QueueLimit) -> Mapping[str, str]:
+        shares = self._shares()
+        fair = "" if limit.fair is None else "owner" if limit.fair is Fair.OWNER else next(iter(shares), "owner")
+        return {"concurrency": str(limit.concurrency or ""), "rate": _rate(limit) or "", "fair": fair}
+
+    def _shares(self) -> Sequence[str]:
+        """Arguments that tasks name with `by`."""
+        named = {task.options.by for task in self._desk.app.registry}
+        return sorted(name for name in named if name is not None and name != "owner")
+
+
+def rows(queues: Sequence[QueueInfo], tallies: Sequence[Tally], now: int) -> list[Row]:
+    """Queues with what they did in the last hour; also those that did something and are empty now."""
+    known = {queue.name: queue for queue in queues}
+    names = sorted({*known, *(tally.queue for tally in tallies)})
+    hours = {name: ([0] * _MINUTES, [0] * _MINUTES) for name in names}
+    first = now // MINUTE - _MINUTES + 1
+    for tally in tallies:
+        minute = tally.at // MINUTE - first
+        if 0 <= minute < _MINUTES:
+            done, failed = hours[tally.queue]
+            done[minute] += tally.completed
+            failed[minute] += tally.failed
+    infos = [known.get(name) or QueueInfo(name=name) for name in names]
+    return [Row(info, limit_words(info.limit), spark(*hours[info.name])) for info in infos]
+
+
+def limit_words(limit: QueueLimit) -> list[str]:
+    """A limit as people say it, part by part."""
+    fair = {None: None, Fair.OWNER: "fair by owner", Fair.SHARE: "fair by argument"}[limit.fair]
+    at_once = f"{limit.concurrency:,} at once" if limit.concurrency is not None else None
+    return [part for part in (at_once, _rate(limit), fair) if part is not None]
+
+
+def _rate(limit: QueueLimit) -> str | None:
+    return None if limit.rate is None or limit.period is None else rate_text(Rate(limit.rate, limit.period))
+
+
+def _concurrency(text: str) -> int | None:
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise InvalidOption(f"write a whole number, as 5, not {text[:50]!r}")
+    return concurrency_of("concurrency", int(text))
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= _LONGEST_NAME or "\x00" in text:
+        raise Problem(422, "invalid-option", f"a queue's name has 1 to {_LONGEST_NAME} characters")
+    return text

@@ -1,0 +1,222 @@
+"""The form of a schedule: read with an error at each field that has one, and filled with what a schedule says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from stoker.app import Stoker
+from stoker.clock import SECOND, to_datetime
+from stoker.errors import InvalidArguments, InvalidOption, TaskError
+from stoker.options import Options
+from stoker.schedule_options import name_of
+from stoker.timing.definition import Definition
+from stoker.timing.expression import parse
+from stoker.timing.zone import zone
+from stoker.web.dashboard.draft import Draft
+from stoker.web.present import HIDDEN, Presenter, encoded
+
+FIELDS: Final = (
+    *("name", "expression", "task", "args", "kwargs", "tz", "queue", "priority"),
+    *("misfire", "overlap", "jitter", "start", "end", "run_on_start"),
+)
+EMPTY: Final[Mapping[str, str]] = dict.fromkeys(FIELDS, "") | {"misfire": "one", "overlap": "allow"}
+
+
+class Wanted(Struct, frozen=True):
+    """A schedule as somebody wants it: what `app.schedules.add` takes."""
+
+    expression: str
+    task: str
+    options: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it will be called."""
+        name: str = self.options["name"]
+        return name
+
+
+def wanted(draft: Draft, app: Stoker, known: Known | None = None) -> Wanted | None:
+    """What the draft asks for; None where something is wrong, which is noted in it then.
+
+    `known`: the schedule that it changes, if it does.
+    """
+    texts = draft.texts
+    with draft.checking("task"):
+        if not texts["task"]:
+            raise InvalidOption("choose the task that it runs")
+        texts["task"] = app.registry.find(texts["task"]).name
+    with draft.checking("expression"):
+        parse(texts["expression"])
+    args: Any = draft.read("args", _list, [])
+    kwargs: Any = draft.read("kwargs", _mapping, {})
+    jobs = {"queue": draft.read("queue", _queue, None), "priority": draft.read("priority", _priority, None)}
+    given = {name: option for name, option in jobs.items() if option is not None}
+    options = {
+        "name": draft.read("name", name_of, texts["task"]),
+        "args": args if known is None else revealed(args, *known.args),
+        "kwargs": kwargs if known is None else revealed(kwargs, *known.kwargs),
+        "tz": draft.read("tz", zone_of, None),
+        "misfire": texts["misfire"],
+        "overlap": texts["overlap"],
+        "jitter": draft.read("jitter", _seconds, 0.0),
+        "start": draft.read("start", moment_of, None),
+        "end": draft.read("end", moment_of, None),
+        "run_on_start": texts["run_on_start"] == "yes",
+        "options": given if known is None else {**known.kept, **given},
+    }
+    if not draft.errors:
+        _check_together(draft, app, options)
+    return None if draft.errors else Wanted(texts["expression"], texts["task"], options)
+
+
+def _check_together(draft: Draft, app: Stoker, options: Mapping[str, Any]) -> None:
+    """Note what `add` would refuse, at the field that it names."""
+    try:
+        app.schedules.preview(draft.texts["expression"], draft.texts["task"], count=0, **options)
+    except InvalidArguments as error:
+        draft.errors["args"] = str(error)
+    except (InvalidOption, TaskError) as error:
+        named = str(error).partition(" ")[0]
+        draft.errors[named if named in FIELDS else ""] = str(error)
+
+
+class Known:
+    """A schedule that was made at run time, as its form shows it, and what the form does not show."""
+
+    def __init__(self, definition: Definition, presenter: Presenter) -> None:
+        args, kwargs = msgspec.json.decode(definition.job.payload)
+        shown_args, shown_kwargs = presenter.arguments(definition.job.task, args, kwargs)
+        self.args = shown_args, args
+        """as they are shown, and as they are"""
+        self.kwargs = shown_kwargs, kwargs
+        self._definition = definition
+
+    @property
+    def changeable(self) -> bool:
+        """Whether nothing would be lost: options of its worker cannot be told from those of the task."""
+        return self._definition.job.overrides is None
+
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """Options of its jobs that the form does not show, so that they stay as they are."""
+        job = self._definition.job
+        return {
+            "max_attempts": job.max_attempts,
+            "max_crashes": job.max_crashes,
+            "keep_for": job.keep_for / SECOND,
+            "owner": job.owner,
+            "key": job.key,
+            "tags": job.tags,
+            "meta": None if job.meta is None else msgspec.json.decode(job.meta),
+        }
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """What the form shows."""
+        definition = self._definition
+        return {
+            "expression": definition.expression,
+            "task": definition.job.task,
+            "args": _json(self.args[0]) if self.args[0] else "",
+            "kwargs": _json(self.kwargs[0]) if self.kwargs[0] else "",
+            "tz": definition.tz or "",
+            "queue": definition.job.queue,
+            "priority": str(definition.job.priority or ""),
+            "misfire": definition.misfire.value,
+            "overlap": definition.overlap.value,
+            "jitter": f"{definition.jitter / SECOND:g}" if definition.jitter else "",
+            "start": _iso(definition.start),
+            "end": _iso(definition.end),
+            "run_on_start": "yes" if definition.run_on_start else "",
+        }
+
+
+def revealed(typed: Any, shown: Any, real: Any) -> Any:
+    """What was typed, with the real value wherever what stands for a secret one was left as it was shown."""
+    if typed == shown == HIDDEN:
+        return real
+    if isinstance(typed, dict) and isinstance(shown, dict):
+        return {name: revealed(value, shown.get(name), real.get(name)) for name, value in typed.items()}
+    if isinstance(typed, list) and isinstance(shown, list):
+        pairs = zip_longest(shown[: len(typed)], real[: len(typed)])
+        both = [*pairs, *[(None, None)] * (len(typed) - len(shown))]
+        return [revealed(value, *pair) for value, pair in zip(typed, both, strict=True)]
+    return typed
+
+
+# --- how each field is read -------------------------------------------------------------------------------------------
+
+
+def moment_of(text: str) -> datetime:
+    """An aware datetime. Raises `InvalidOption`."""
+    try:
+        moment: datetime = msgspec.convert(text.replace(" ", "T", 1), datetime)
+    except msgspec.ValidationError:
+        raise InvalidOption(f"write a time as 2030-01-31T09:00Z, not {text[:50]!r}") from None
+    if moment.utcoffset() is None:
+        raise InvalidOption("say where that is: add Z for UTC, or an offset as +02:00")
+    return moment
+
+
+def zone_of(text: str) -> str:
+    """The name of a time zone. Raises `InvalidOption`, with names that are like it."""
+    zone(text)
+    return text
+
+
+def _list(text: str) -> Any:
+    value = _document(text)
+    if not isinstance(value, list):
+        raise InvalidOption('write a JSON list, as ["a", 2]')
+    return value
+
+
+def _mapping(text: str) -> Any:
+    value = _document(text)
+    if not isinstance(value, dict):
+        raise InvalidOption('write a JSON object, as {"width": 80}')
+    return value
+
+
+def _document(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidOption(f"this is not JSON: {error}") from None
+
+
+def _priority(text: str) -> int:
+    try:
+        return Options().using({"priority": int(text[:5])}).priority
+    except ValueError:
+        raise InvalidOption("priority must be a whole number from -100 to 100") from None
+
+
+def _queue(text: str) -> str:
+    return Options().using({"queue": text}).queue
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 366 * 86_400:
+        raise InvalidOption(f"write seconds, up to a year, as 30, not {text[:50]!r}")
+    return seconds
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.format(encoded(value), indent=2).decode()
+
+
+def _iso(instant: int | None) -> str:
+    return "" if instant is None else to_datetime(instant).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,284 @@
+"""Schedules: what fires when, what it did last; to run, pause, make, change and remove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from itertools import islice, takewhile
+from typing import Any, Final
+from zoneinfo import available_timezones
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from stoker import clock
+from stoker.clock import to_datetime, to_instant
+from stoker.errors import InvalidOption, ScheduleNotFound
+from stoker.job import State
+from stoker.schedule_record import ScheduleRecord
+from stoker.store import Filter
+from stoker.store import Page as Window
+from stoker.timing.definition import BY_HAND, Misfire, Overlap, read
+from stoker.timing.expression import EXAMPLES, parse
+from stoker.timing.zone import zone
+from stoker.web.dashboard.draft import Draft, exact
+from stoker.web.dashboard.form import Form
+from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, moment_of, wanted
+from stoker.web.dashboard.spoken import spoken
+from stoker.web.dashboard.visit import Visit
+from stoker.web.desk import Desk
+from stoker.web.problem import Problem
+
+HERE: Final = "ui/schedules"
+_IN_PAGE: Final = 50
+_COMING: Final = 3
+_PREVIEWED: Final = 5
+_RUNS_IN_LIST: Final = 8
+
+
+class Row(Struct, frozen=True):
+    """A schedule, and what the list says of it besides."""
+
+    record: ScheduleRecord
+    words: str | None
+    """its expression in words"""
+    coming: Sequence[datetime]
+    """its next times, where its clocks stand"""
+
+
+class SchedulePages:
+    """The list, one schedule, and its form."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._app = desk.app
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """To be looked at."""
+        tab = Tab("Schedules", "schedules", "s")
+        return [
+            Page(path=f"/{HERE}", template="schedules.html", facts=self._list, tab=tab, admins_only=True),
+            Page(path=f"/{HERE}/one", template="schedule.html", facts=self._one, admins_only=True),
+            Page(path=f"/{HERE}/new", template="schedule_form.html", facts=self._new, admins_only=True),
+            Page(path=f"/{HERE}/change", template="schedule_form.html", facts=self._change, admins_only=True),
+            Page(path=f"/{HERE}/preview", template="schedule_preview.html", facts=self._preview, admins_only=True),
+        ]
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """To be done."""
+        return [
+            Act(path=f"/{HERE}/run", do=self._run, admins_only=True),
+            Act(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
+            Act(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
+            Act(path=f"/{HERE}/remove", do=self._remove, admins_only=True),
+            Act(path=f"/{HERE}/new", do=self._make, admins_only=True),
+            Act(path=f"/{HERE}/change", do=self._save, admins_only=True),
+        ]
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    async def _list(self, visit: Visit) -> Facts:
+        text, after = visit.query.get("text", "").strip(), visit.query.get("after", "")
+        records = [record for record in await self._app.schedules.alist() if _matches(record, text)]
+        rest = [record for record in records if record.name > after]
+        shown = rest[:_IN_PAGE]
+        now = clock.now()
+        return {
+            "rows": [_row(record, now) for record in shown],
+            "states": await self._states_of(shown, _RUNS_IN_LIST),
+            "runs_shown": _RUNS_IN_LIST,
+            "text": text,
+            "after": after,
+            "next": shown[-1].name if len(rest) > len(shown) else None,
+            "total": len(records),
+        }
+
+    async def _one(self, visit: Visit) -> Facts:
+        record = await self._app.schedules.aget(visit.query.get("name", ""))
+        args, kwargs = self._desk.presenter.arguments(record.task, record.args, record.kwargs)
+        return {
+            "row": _row(record, clock.now(), _PREVIEWED),
+            "states": await self._states_of([record], len(record.runs)),
+            "args": args,
+            "kwargs": kwargs,
+            "changeable": record.origin == BY_HAND,
+        }
+
+    async def _states_of(self, records: Sequence[ScheduleRecord], runs: int) -> Mapping[str, State]:
+        """How the jobs of their last runs stand; those that are gone are left out."""
+        ids = tuple(run.job for record in records for run in record.runs[-runs:] if run.job is not None)
+        store = self._app.engine.connection.store
+        if not ids:
+            return {}
+        return {
+            job.id: job.state for job in await self._desk.answers.ask(store.find(Filter(ids=ids), Window(len(ids))))
+        }
+
+    async def _preview(self, visit: Visit) -> Facts:
+        return preview(Draft({field: visit.query.get(field, "").strip() for field in FIELDS}), clock.now())
+
+    # --- acting -----------------------------------------------------------------------------------------------------
+
+    async def _run(self, visit: Visit, form: Form) -> Response:
+        name = exact(form, "name")
+        handle = await self._app.schedules.arun_now(name)
+        await self._desk.audit.write(visit.identity, "run schedule", name, detail={"job": handle.id})
+        return await visit.go(f"ui/jobs/{handle.id}", f"The schedule {name} made this job just now. Its ticks stay.")
+
+    async def _pause(self, visit: Visit, form: Form) -> Response:
+        name = exact(form, "name")
+        await self._app.schedules.apause(name)
+        await self._desk.audit.write(visit.identity, "pause schedule", name)
+        return await self._back(
+            visit, form, name, f"The schedule {name} is paused: it makes no jobs until you resume it."
+        )
+
+    async def _resume(self, visit: Visit, form: Form) -> Response:
+        name = exact(form, "name")
+        await self._app.schedules.aresume(name)
+        await self._desk.audit.write(visit.identity, "resume schedule", name)
+        return await self._back(
+            visit, form, name, f"The schedule {name} goes on. Ticks of the pause are not made up for."
+        )
+
+    async def _back(self, visit: Visit, form: Form, name: str, notice: str) -> Response:
+        """To the page where the button was."""
+        if form.text("from") == "one":
+            return await visit.go(f"{HERE}/one", notice, name=name)
+        return await visit.go(HERE, notice)
+
+    async def _remove(self, visit: Visit, form: Form) -> Response:
+        name = exact(form, "name")
+        record = await self._app.schedules.aget(name)
+        if not form.flag("sure"):
+            return visit.show("schedule_remove.html", {"record": record, "declared": record.origin != BY_HAND})
+        await self._app.schedules.aremove(name)
+        await self._desk.audit.write(visit.identity, "remove schedule", name)
+        return await visit.go(HERE, f"The schedule {name} is removed. Jobs that it made stay.")
+
+    # --- the form ---------------------------------------------------------------------------------------------------
+
+    async def _new(self, visit: Visit) -> Facts:
+        return self._form_facts(Draft({**EMPTY, "task": visit.query.get("task", "")}), None)
+
+    async def _change(self, visit: Visit) -> Facts:
+        name = visit.query.get("name", "")
+        known = await self._known(name)
+        return self._form_facts(Draft({**known.texts, "name": name}), name)
+
+    async def _make(self, visit: Visit, form: Form) -> Response:
+        draft = Draft.of(form, FIELDS)
+        want = None if form.flag("look") else wanted(draft, self._app)
+        if want is not None and await self._is_taken(want.name):
+            draft.errors["name"] = f"there is a schedule {want.name!r}: change that one, or take another name"
+        if want is None or draft.errors:
+            return visit.show("schedule_form.html", self._form_facts(draft, None), 422 if draft.errors else 200)
+        return await self._add(visit, want, "add schedule")
+
+    async def _save(self, visit: Visit, form: Form) -> Response:
+        name = exact(form, "name")
+        known = await self._known(name)
+        draft = Draft({**Draft.of(form, FIELDS).texts, "name": name, "task": known.texts["task"]})
+        want = None if form.flag("look") else wanted(draft, self._app, known)
+        if want is None:
+            return visit.show("schedule_form.html", self._form_facts(draft, name), 422 if draft.errors else 200)
+        return await self._add(visit, want, "change schedule")
+
+    async def _add(self, visit: Visit, want: Wanted, action: str) -> Response:
+        record = await self._app.schedules.aadd(want.expression, want.task, **want.options)
+        said = {"expression": record.expression, "tz": record.tz, "task": record.task}
+        await self._desk.audit.write(visit.identity, action, record.name, detail=said)
+        done = "is made" if action == "add schedule" else "is changed"
+        return await visit.go(f"{HERE}/one", f"The schedule {record.name} {done}.", name=record.name)
+
+    async def _is_taken(self, name: str) -> bool:
+        try:
+            await self._app.schedules.aget(name)
+        except ScheduleNotFound:
+            return False
+        return True
+
+    async def _known(self, name: str) -> Known:
+        """The schedule if it can be changed here. Raises a 404 or 409."""
+        record = await self._app.schedules.aget(name)
+        if record.origin != BY_HAND:
+            raise Problem(409, "declared", f"this schedule is declared ({record.origin}): change it there")
+        engine = self._app.engine
+        [schedule] = (await engine.arun(engine.connection.store.schedules.read([name]))).schedules
+        known = Known(read(schedule).definition, self._desk.presenter)
+        if not known.changeable:
+            raise Problem(
+                409,
+                "not-changeable-here",
+                "its jobs have options that this form does not know (a timeout, a backoff, …) and would lose: "
+                "change it in code, with app.schedules.add",
+            )
+        return known
+
+    def _form_facts(self, draft: Draft, name: str | None) -> Facts:
+        """`name`: the schedule that is changed; None: a new one."""
+        return {
+            "name": name,
+            "tasks": sorted(self._app.registry.names),
+            "zones": _zones(),
+            "misfires": list(Misfire),
+            "overlaps": list(Overlap),
+            "examples": [example.strip("'") for example in EXAMPLES],
+            **preview(draft, clock.now()),
+        }
+
+
+def preview(draft: Draft, now: int) -> Mapping[str, Any]:
+    """What the form says of the next times: `times`, or what is wrong in `refusal`; neither where it is blank."""
+    texts = draft.texts
+    facts: dict[str, Any] = {"draft": draft, "times": [], "refusal": None, "said": None}
+    if not texts["expression"]:
+        return facts
+    try:
+        span = _Span(texts["expression"], texts["tz"], *(_moment(texts[name]) for name in ("start", "end")))
+        facts["times"] = span.coming(now, _PREVIEWED)
+        facts["said"] = spoken(texts["expression"])
+    except InvalidOption as error:
+        facts["refusal"] = str(error)
+    return facts
+
+
+class _Span:
+    """When something ticks, from a start to an end."""
+
+    def __init__(self, expression: str, tz: str | None, start: datetime | None, end: datetime | None) -> None:
+        self._timing = parse(expression)
+        self._zone = zone(tz or None)
+        self._start = start
+        self._end = end
+
+    def coming(self, now: int, count: int) -> list[datetime]:
+        """The next times, by the clocks there."""
+        after = now if self._start is None else max(now, to_instant(self._start) - 1)
+        last = None if self._end is None else to_instant(self._end)
+        ticks = takewhile(lambda tick: last is None or tick <= last, self._timing.ticks(after, self._zone))
+        return [to_datetime(tick).astimezone(self._zone) for tick in islice(ticks, count)]
+
+
+def _row(record: ScheduleRecord, now: int, count: int = _COMING) -> Row:
+    span = _Span(record.expression, record.tz, record.start, record.end)
+    coming = span.coming(now, count) if record.state == "active" else ()
+    return Row(record, spoken(record.expression), coming)
+
+
+def _moment(text: str) -> datetime | None:
+    return moment_of(text) if text else None
+
+
+def _matches(record: ScheduleRecord, text: str) -> bool:
+    low = text.lower()
+    return any(low in part.lower() for part in (record.name, record.task, record.expression))
+
+
+@cache
+def _zones() -> Sequence[str]:
+    return sorted(available_timezones())

@@ -1,0 +1,148 @@
+"""Workflows: how they stand, the graph of one, and what one can do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from stoker import clock
+from stoker.errors import WorkflowError
+from stoker.job import Job
+from stoker.store import Filter
+from stoker.store import Page as Window
+from stoker.web.asking import page_of
+from stoker.web.dashboard.drawing import MARGIN, Drawing, draw, listed
+from stoker.web.dashboard.form import Form
+from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.visit import Visit
+from stoker.web.desk import Desk
+from stoker.web.problem import Problem
+from stoker.workflow_record import WorkflowRecord
+
+HERE: Final = "ui/workflows"
+MOST: Final = 20_000
+"""Jobs of a workflow that is drawn."""
+_CHUNK: Final = 1_000
+_TIMES: Final = 10
+"""A picture is kept so many times as long as it took to make."""
+_MOST_KEPT: Final = 32
+_LONGEST_REASON: Final = 1_000
+
+
+class _Kept(Struct, frozen=True):
+    drawing: Drawing | None
+    seen: tuple[object, ...]
+    """how the workflow stood"""
+    until: float
+    """on the monotonic clock"""
+
+
+class WorkflowPages:
+    """The list of workflows, and each of them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._app = desk.app
+        self._pictures: dict[str, _Kept] = {}
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """To be looked at."""
+        tab = Tab("Workflows", "workflows", "f")
+        return [
+            Page(path=f"/{HERE}", template="workflows.html", facts=self._list, tab=tab),
+            Page(path=f"/{HERE}/{{id}}", template="workflow.html", facts=self._one),
+        ]
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """To be done."""
+        return [
+            Act(path=f"/{HERE}/{{id}}/cancel", do=self._cancel),
+            Act(path=f"/{HERE}/{{id}}/retry", do=self._retry),
+        ]
+
+    async def _list(self, visit: Visit) -> Facts:
+        page = page_of(visit.query)
+        records, after = await visit.reach.workflows(page)
+        return {"records": records, "next": after, "before": page.before}
+
+    async def _one(self, visit: Visit) -> Facts:
+        record = await visit.reach.workflow(visit.params["id"])
+        return {"record": record, "drawing": await self._picture(record), "margin": MARGIN, "listed": listed}
+
+    # --- the picture ------------------------------------------------------------------------------------------------
+
+    async def _picture(self, record: WorkflowRecord) -> Drawing | None:
+        """As it stands, or as it stood a moment ago if it is costly; None where there is too much to draw."""
+        if record.total > MOST:
+            return None
+        seen = (record.updated_at, record.counts)
+        kept = self._pictures.get(record.id)
+        if kept is None or (kept.seen != seen and kept.until <= clock.monotonic()):
+            began = clock.monotonic()
+            drawing = draw(record.id, await self._jobs(record.id))
+            now = clock.monotonic()
+            kept = self._pictures[record.id] = _Kept(drawing, seen, now + _TIMES * (now - began))
+            while len(self._pictures) > _MOST_KEPT:
+                del self._pictures[next(iter(self._pictures))]
+        return kept.drawing
+
+    async def _jobs(self, id: str) -> list[Job]:
+        """All of its jobs, oldest first."""
+        store = self._app.engine.connection.store
+        found: list[Job] = []
+        after = ""
+        while len(found) <= MOST:
+            jobs = await self._desk.answers.ask(store.find(Filter(workflow=id), Window(_CHUNK, after=after)))
+            found += jobs
+            if len(jobs) < _CHUNK:
+                break
+            after = jobs[-1].id
+        return found
+
+    # --- acting -----------------------------------------------------------------------------------------------------
+
+    async def _cancel(self, visit: Visit, form: Form) -> Response:
+        record = await visit.reach.workflow(visit.params["id"])
+        cancel = self._app.workflows.acancel
+        if not form.flag("sure"):
+            count = await cancel(record.id, dry_run=True)
+            return await self._ask(visit, "cancel", record, count, None)
+        reason = form.text("reason")[:_LONGEST_REASON] or None
+        count = await cancel(record.id, reason=reason)
+        detail = None if reason is None else {"reason": reason}
+        await self._desk.audit.write(visit.identity, "cancel workflow", record.id, count=count, detail=detail)
+        return await self._back(visit, record, f"{_jobs(count)} cancelled; what runs is told to stop.")
+
+    async def _retry(self, visit: Visit, form: Form) -> Response:
+        record = await visit.reach.workflow(visit.params["id"])
+        step = form.text("step") or None
+        try:
+            count = await self._app.workflows.aretry(record.id, step, dry_run=not form.flag("sure"))
+        except WorkflowError as error:
+            raise Problem(422, "invalid-workflow", str(error)) from None
+        if not form.flag("sure"):
+            return await self._ask(visit, "retry", record, count, step)
+        detail = None if step is None else {"step": step}
+        await self._desk.audit.write(visit.identity, "retry workflow", record.id, count=count, detail=detail)
+        return await self._back(visit, record, f"{_jobs(count)} queued again.")
+
+    async def _ask(self, visit: Visit, verb: str, record: WorkflowRecord, count: int, step: str | None) -> Response:
+        """Say how many it would be, and ask."""
+        if not count:
+            return await self._back(visit, record, f"There is nothing to {verb}.")
+        job = None if step is None else await visit.reach.job(step)
+        facts = {"verb": verb, "record": record, "number": count, "step": job}
+        return visit.show("workflow_ask.html", facts)
+
+    async def _back(self, visit: Visit, record: WorkflowRecord, notice: str) -> Response:
+        return await visit.go(f"{HERE}/{quote(record.id, safe='')}", notice)
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} {'job is' if count == 1 else 'jobs are'}"
