@@ -1,4 +1,4 @@
-"""Scripts, styles and pictures of the application itself: small files, read once, with names that tell their content."""
+"""Scripts, styles and pictures of the application itself: small files, read once, named after their content."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _KINDS: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_FOR_OTHERS: Final = frozenset({"progress.js"})
+"""What pages of other origins may load as well."""
 _FOLDER: Final = Path(__file__).parent / "static"
 
 
@@ -48,6 +50,8 @@ class Assets:
             "etag": tag,
             "cache-control": "public, max-age=31536000, immutable" if pinned else "public, no-cache",
         }
+        if name in _FOR_OTHERS:
+            headers["cross-origin-resource-policy"] = "cross-origin"
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(data, headers=headers, media_type=_KINDS[Path(name).suffix])
