@@ -12,7 +12,7 @@ from stoker.engine import Engine
 from stoker.errors import JobNotFound, WorkflowNotFound
 from stoker.job import Job, Log
 from stoker.plan import Plan
-from stoker.store import Action, Facet, Filter, Page
+from stoker.store import Action, Change, Facet, Filter, Page
 from stoker.web.asking import is_storable
 from stoker.web.identity import Identity
 from stoker.web.present import stored_key
@@ -107,6 +107,11 @@ class Reach:
         if self._names_others(which):
             return 0
         return await self._amend(self.narrowed(which), action, reason, dry_run=dry_run)
+
+    def eligible(self, which: Filter, action: Action) -> Plan[int]:
+        """To how many that match within reach it could be done now."""
+        which = Filter(ids=()) if self._names_others(which) else self.narrowed(which)
+        return self._engine.connection.store.eligible(which, Change(action))
 
     async def _amend(self, which: str | Filter, action: Action, reason: str | None, *, dry_run: bool = False) -> int:
         jobs = self._app.jobs

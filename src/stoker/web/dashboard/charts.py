@@ -117,7 +117,9 @@ def nice_ticks(most: int) -> list[int]:
     """Round whole numbers from 0 to the first that is not below `most`, evenly spaced."""
     rough = max(1.0, most / _TICKS)
     size = 10 ** math.floor(math.log10(rough))
-    step = next(math.ceil(size * factor) for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough and _whole(size * factor))
+    step = next(
+        math.ceil(size * factor) for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough and _whole(size * factor)
+    )
     top = max(1, math.ceil(most / step))
     return [step * number for number in range(top + 1)]
 

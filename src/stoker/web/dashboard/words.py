@@ -135,6 +135,18 @@ def pretty(value: Any) -> str:
     return text
 
 
+_LOGGED: Final = re.compile(r"(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d\.\d{3})Z) (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)")
+
+
+def log_lines(text: str) -> list[tuple[str, str, str]]:
+    """A log's lines as `(time, level in small letters, what was said)`; lines that go on have neither."""
+    found = []
+    for one in text.splitlines():
+        match = _LOGGED.fullmatch(one)
+        found.append((match[2], match[3].lower(), match[4]) if match else ("", "", one))
+    return found
+
+
 _TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
 
 
@@ -187,6 +199,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "line": line,
     "one_line": one_line,
     "call": call,
+    "log_lines": log_lines,
     "coloured": coloured,
     "address": address,
     "short": short,
