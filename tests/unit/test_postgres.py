@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from stoker import ConfigError, StoreBroken, StoreUnavailable
 from stoker.clock import IdSource
 from stoker.connect import connect
 from stoker.drivers.borrowed import borrow
-from stoker.job import Guard, Limit, NewJob, Outcome, Verdict
+from stoker.errors import TookTooLong
+from stoker.job import Guard, Limit, NewJob, Outcome, Progress, State, Verdict
 from stoker.plan import Plan, Statement, Steps
-from stoker.store import Fair, Filter, QueueLimit, Routing, Want, Worker
+from stoker.store import Command, Fair, Filter, QueueLimit, Routing, Want, Worker
+from stoker.tally_store import Tally
+from stoker.views import Totals
 
 new_id = IdSource()
 
@@ -197,16 +201,125 @@ def test_no_hot_verb_walks_all_jobs(url: str) -> None:
         verdicts = (Verdict.COMPLETED, Verdict.RETRY, Verdict.CANCELLED)
         answer = driver.run(store.exchange("w", outcomes, [Want(None, 5)], routing, 5, turn, None if turn % 2 else ()))
         outcomes = [
-            Outcome(c.ref, c.fence, verdict, result="1" if verdict is Verdict.COMPLETED else None)
+            Outcome(c.ref, c.fence, verdict, result="1" if verdict is Verdict.COMPLETED else None, log="t" * (turn % 2))
             for c, verdict in zip(answer.claims, itertools.cycle(verdicts), strict=False)
         ]
-        driver.run(store.heartbeat("w", (), 3_600_000_000))
+        driver.run(store.heartbeat("w", [Progress(c.ref, c.fence, log="text") for c in answer.claims], 3_600_000_000))
         driver.run(store.hear("w"))
+        driver.run(store.command("w", Command.QUIET))
+        driver.run(store.tallies.add([Tally(queue="other", completed=1)]))
+        driver.run(store.changes({c.id: 0 for c in answer.claims}))
+        driver.run(store.front("turns"))
+        driver.run(store.totals())
+        driver.run(store.logs(child.id))
         driver.run(store.recover())
         driver.run(store.prune())
         driver.run(store.find(Filter(ids=("x",))))
     driver.close()
     assert scans(url) == before
+
+
+def endless() -> Plan[None]:
+    """A question that has no end."""
+
+    def steps() -> Steps[None]:
+        yield Statement("SELECT pg_sleep(3600)")
+
+    return Plan(steps, name="endless", writes=False, wakes=False)
+
+
+def asked() -> str:
+    """How many endless questions the server is working at."""
+    mine = "query = 'SELECT pg_sleep(3600)' AND state = 'active'"
+    return places.postgres().sql(f"SELECT count(*) FROM pg_stat_activity WHERE {mine}")
+
+
+@pytest.mark.parametrize("options", ["&prepare=no&listen=no", ""])
+def test_a_question_that_takes_too_long_is_given_up(url: str, options: str) -> None:
+    store, driver = connect(url + options)
+    driver.run(store.migrate())
+
+    async def ask() -> None:
+        for _ in range(6):
+            with pytest.raises(TookTooLong, match=r"narrow it down \(to a queue, a task"):
+                await driver.ask(endless(), 0.05)
+        assert await driver.ask(store.count(), 60) == {}
+
+    asyncio.run(ask())
+    until(lambda: asked() == "0", "the server gave them up as well")
+    driver.close()
+
+
+def test_nobody_waits_for_a_costly_question(url: str) -> None:
+    store, driver = connect(url)
+    driver.run(store.migrate())
+
+    async def ask() -> None:
+        questions = [asyncio.create_task(driver.ask(endless(), 600)) for _ in range(4)]
+        await asyncio.to_thread(until, lambda: asked() == "4", "the server works at all of them")
+        assert await driver.arun(store.count()) == {}
+        with pytest.raises(TookTooLong):  # its time runs while it waits for its turn
+            await driver.ask(store.count(), 0.05)
+        for question in questions:
+            question.cancel()
+        assert all(isinstance(one, BaseException) for one in await asyncio.gather(*questions, return_exceptions=True))
+        assert await driver.ask(store.count(), 60) == {}
+
+    asyncio.run(ask())
+    until(lambda: asked() == "0", "nobody waits for them, so the server gave them up")
+    driver.close()
+
+
+def test_a_time_limit_ends_with_its_question(url: str) -> None:
+    """Behind a pooler the next transaction on that connection is somebody else's."""
+    driver = connect(f"{url}&pool_size=1").driver
+
+    def steps() -> Steps[Any]:
+        return (yield Statement("SHOW statement_timeout")).rows[0][0]
+
+    shown = Plan(steps, name="show", writes=False, wakes=False)
+
+    async def ask() -> tuple[Any, ...]:
+        connection = driver._pool_of_loop(driver._asking_pools, driver._asking_terms)  # type: ignore[attr-defined]
+        inside = await driver.ask(shown, 60)
+        async with connection.lent() as lent:
+            return inside, await driver._arun_on(lent, shown)  # type: ignore[attr-defined]
+
+    inside, after = asyncio.run(ask())
+    assert inside != "0"
+    assert after == "0"
+    driver.close()
+
+
+def test_many_finished_jobs_are_estimated_and_unfinished_ones_counted(url: str, monkeypatch: Any) -> None:
+    store, driver = connect(url)
+    driver.run(store.migrate())
+    driver.run(store.register(Worker(id="w", host="h", pid=1, version="1", concurrency=1), 3_600_000_000))
+    driver.run(store.insert([job() for _ in range(3_000)]))
+    claims = driver.run(store.exchange("w", (), [Want(None, 3_000)], Routing(tasks=frozenset({"task"})), 3_000)).claims
+    verdicts = [Verdict.FAILED] * 50 + [Verdict.CANCELLED] * 40 + [Verdict.COMPLETED] * 2_910
+    done = [Outcome(c.ref, c.fence, verdict, result="1") for c, verdict in zip(claims, verdicts, strict=True)]
+    driver.run(store.exchange("w", done))
+    driver.run(store.insert([*(job() for _ in range(7)), job(delay=10**9)]))
+    exact = driver.run(store.totals())
+    finished = {State.COMPLETED: 2_910, State.FAILED: 50, State.CANCELLED: 40}
+    assert exact == Totals({State.SCHEDULED: 1, State.QUEUED: 7} | finished)
+
+    schema = url.rpartition("=")[2]
+    places.postgres().sql(f"ANALYZE {schema}.jobs")
+    monkeypatch.setattr("stoker.stores.postgres.plans._COUNTED", 1_000)
+    guess = driver.run(store.totals())
+    assert guess.estimated
+    assert {state: n for state, n in guess.counts.items() if state is not State.COMPLETED} == {
+        state: n for state, n in exact.counts.items() if state is not State.COMPLETED
+    }
+    assert 2_500 < guess.counts[State.COMPLETED] < 3_300
+    monkeypatch.setattr("stoker.stores.postgres.plans._COUNTED", 20)
+    guess = driver.run(store.totals())
+    assert guess.estimated
+    assert (guess.counts[State.SCHEDULED], guess.counts[State.QUEUED]) == (1, 7)
+    assert 20 < guess.counts[State.FAILED] < 100
+    driver.close()
 
 
 def scans(url: str) -> str:

@@ -14,24 +14,34 @@ from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from stoker import clock
-from stoker.drivers.driver import Finding, Hint
+from stoker.drivers.driver import GIVEN_UP, Finding, Hint
 from stoker.drivers.postgres.ear import Ear
 from stoker.drivers.postgres.health import examine
 from stoker.drivers.postgres.pool import AsyncPool, Pool, Terms
 from stoker.drivers.postgres.refusal import is_passing, translated
-from stoker.errors import AppClosed, ConfigError
+from stoker.errors import AppClosed, ConfigError, TookTooLong
 from stoker.forking import mind
 from stoker.plan import Plan, Reply, Statement, Steps, apump, pump
 
 T = TypeVar("T")
 
+_Pools = WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncPool]
+
 _TRIES: Final = 10
 _PAUSE: Final = 0.01
 """Seconds before a plan that met another's transaction is run again, at first; it doubles, and varies by chance."""
+
+_ASKED_AT_ONCE: Final = 4
+"""Questions that one event loop asks at once, on connections of their own: workers never wait for one of these."""
+_GRACE: Final = 1.0
+"""Seconds more that are left to the server to give a question up by itself."""
+_READING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+_WRITING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 _DEFAULTS: Final = {
     "connect_timeout": "10",
@@ -76,6 +86,7 @@ class PostgresDriver:
         self._listens = listen
         self._patient = patient
         self._terms = Terms(make_conninfo(**cast(Any, self._facts)), pool_size, timeout, prepare)
+        self._asking_terms = replace(self._terms, size=min(_ASKED_AT_ONCE, pool_size))
         self._abandoned: list[Any] = []
         self._closed = False
         self._identity: tuple[Any, ...] | None = None
@@ -86,7 +97,8 @@ class PostgresDriver:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._pool = Pool(self._terms)
-        self._async_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncPool] = WeakKeyDictionary()
+        self._async_pools: _Pools = WeakKeyDictionary()
+        self._asking_pools: _Pools = WeakKeyDictionary()
 
     @property
     def durability(self) -> str:
@@ -121,7 +133,7 @@ class PostgresDriver:
     async def arun(self, plan: Plan[T]) -> T:
         """See `Driver.arun`."""
         self._check()
-        pool = self._async_pool()
+        pool = self._pool_of_loop(self._async_pools, self._terms)
         for pause in self._pauses():
             try:
                 async with pool.lent() as connection:
@@ -131,6 +143,22 @@ class PostgresDriver:
                     raise self._translated(error) from error.__cause__
             await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    async def ask(self, plan: Plan[T], within: float) -> T:
+        """See `Driver.ask`. The server counts the time, within a transaction: so it does behind a pooler as well."""
+        self._check()
+        pool = self._pool_of_loop(self._asking_pools, self._asking_terms)
+        deadline = clock.monotonic() + within
+        try:
+            async with asyncio.timeout(within) as limit, pool.lent() as connection:
+                limit.reschedule((limit.when() or 0.0) + _GRACE)
+                left = max(1, int(1000 * (deadline - clock.monotonic())))
+                beginning = f"{_READING}; SET LOCAL statement_timeout = {left}"
+                return await self._arun_on(connection, plan, beginning.encode())
+        except (psycopg.errors.QueryCanceled, TimeoutError):
+            raise TookTooLong(GIVEN_UP) from None
+        except (psycopg.Error, OSError) as error:
+            raise self._translated(error) from error.__cause__
 
     def _pauses(self) -> Iterator[float | None]:
         """What to wait after each try that met another's transaction; None after the last."""
@@ -199,7 +227,7 @@ class PostgresDriver:
         self._closed = True
         if self._pid == os.getpid():
             self._pool.close()
-            for pool in list(self._async_pools.values()):
+            for pool in self._loop_pools():
                 pool.close()
 
     # --- forks ------------------------------------------------------------------------------------------------------
@@ -220,21 +248,24 @@ class PostgresDriver:
 
     def _begin_anew(self) -> None:
         # To close a connection is to say goodbye to the server, in the parent's name: keep them out of reach.
-        self._abandoned += [self._pool, *self._async_pools.values()]
+        self._abandoned += [self._pool, *self._loop_pools()]
         self._begin()
 
     # --- connections ------------------------------------------------------------------------------------------------
 
-    def _async_pool(self) -> AsyncPool:
+    def _pool_of_loop(self, pools: _Pools, terms: Terms) -> AsyncPool:
         loop = asyncio.get_running_loop()
-        pool = self._async_pools.get(loop)
+        pool = pools.get(loop)
         if pool is None:
-            for other, left in list(self._async_pools.items()):
+            for other, left in list(pools.items()):
                 if left.abandoned:
                     left.close()
-                    del self._async_pools[other]  # it holds its loop, so nobody else would let go of both
-            pool = self._async_pools[loop] = AsyncPool(self._terms)
+                    del pools[other]  # it holds its loop, so nobody else would let go of both
+            pool = pools[loop] = AsyncPool(terms)
         return pool
+
+    def _loop_pools(self) -> list[AsyncPool]:
+        return [*self._async_pools.values(), *self._asking_pools.values()]
 
     def _run_on(self, connection: Connection, plan: Plan[T]) -> T:
         begun = False
@@ -256,13 +287,14 @@ class PostgresDriver:
             raise
         return result
 
-    async def _arun_on(self, connection: AsyncConnection, plan: Plan[T]) -> T:
+    async def _arun_on(self, connection: AsyncConnection, plan: Plan[T], beginning: bytes | None = None) -> T:
+        """`beginning`: puts a transaction around every plan, and says how it begins."""
         begun = False
 
         async def execute(statement: Statement) -> Reply:
             nonlocal begun
-            if not begun and not statement.alone:
-                await connection.execute(self._beginning(plan))
+            if not begun and (beginning is not None or not statement.alone):
+                await connection.execute(beginning or self._beginning(plan))
                 begun = True
             cursor = await connection.execute(statement.text.encode(), statement.params or None)
             return Reply(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
@@ -278,8 +310,8 @@ class PostgresDriver:
         return result
 
     def _beginning(self, plan: Plan[Any]) -> bytes:
-        begin = b"BEGIN ISOLATION LEVEL READ COMMITTED " + (b"READ WRITE" if plan.writes else b"READ ONLY")
-        return begin if self._patient else begin + b"; SET LOCAL lock_timeout = '200ms'"
+        begin = _WRITING if plan.writes else _READING
+        return (begin if self._patient else f"{begin}; SET LOCAL lock_timeout = '200ms'").encode()
 
 
 def _reply(cursor: psycopg.Cursor[Any]) -> Reply:

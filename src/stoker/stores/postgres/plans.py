@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
+from stoker.audit_store import AUDIT_KEPT
 from stoker.clock import SECOND, Clock, monotonic
 from stoker.errors import ConfigError
-from stoker.job import Claim, Inserted, Job, NewJob, Outcome, Progress, State
+from stoker.job import LOGS_KEPT, LONGEST_LOG, Claim, Inserted, Job, Log, NewJob, Outcome, Progress, State
 from stoker.plan import Statement, Steps, reading, waking, writing
 from stoker.store import (
     Action,
     Census,
     Change,
+    Command,
     Exchanged,
     Facet,
     Fair,
@@ -35,19 +38,35 @@ from stoker.store import (
     Want,
     Worker,
 )
+from stoker.stores.postgres.audit import PostgresAudit
 from stoker.stores.postgres.filters import matching, open_to
 from stoker.stores.postgres.floors import Floors
 from stoker.stores.postgres.locks import PostgresLocks
-from stoker.stores.postgres.rows import SEPARATOR, Settlement, finding, is_related, numbers, restored, restoring
+from stoker.stores.postgres.rows import (
+    SEPARATOR,
+    Settlement,
+    finding,
+    is_related,
+    logging,
+    numbers,
+    restored,
+    restoring,
+)
 from stoker.stores.postgres.schedules import PostgresSchedules
+from stoker.stores.postgres.tallies import PostgresTallies
 from stoker.stores.record import STATES, from_job, record_of, strings, to_job, to_json, worker_of
+from stoker.stores.sayings import Saying, last_words, reports
 from stoker.stores.schema import unapplied
 from stoker.stores.statements import load_migrations, load_statements
+from stoker.tally_store import TALLIES_KEPT
+from stoker.views import Changes, Totals
 
 _PACKAGE: Final = "stoker.stores.postgres"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _REMEMBERED: Final = 90 * 24 * 3600 * SECOND
 """How long the name of a worker that is gone is kept for the records of its jobs."""
+_COUNTED: Final = 1_000_000
+"""Finished jobs up to which they are counted; of more than these, what the planner expects is told."""
 
 _claims = msgspec.json.Decoder(list[Claim])
 _pairs = msgspec.json.Decoder(list[tuple[int, int]])
@@ -67,11 +86,14 @@ class PostgresStore:
         self._schema = schema
         self._floors: dict[str, Floors] = {}
         self._sql = {name: self._named(text) for name, text in load_statements(_PACKAGE, "statements.sql").items()}
-        self._sql["find"] = finding(self._sql["find"], schema)
+        self._sql |= {name: finding(self._sql[name], schema) for name in ("find", "changes")}
+        self._sql |= {f"{name}_and_log": logging(self._sql[name], schema) for name in ("exchange", "heartbeat")}
         self._sql["restore"] = restoring(self._sql["restore"], schema)
         self._migrations = {name: self._named(text) for name, text in load_migrations(_PACKAGE).items()}
         self.schedules = PostgresSchedules(self._ask_alone)
         self.locks = PostgresLocks(self._ask_alone)
+        self.tallies = PostgresTallies(self._ask_alone)
+        self.audit = PostgresAudit(self._ask_alone)
 
     def _named(self, text: str) -> str:
         return text.replace("$schema", self._schema)
@@ -87,6 +109,12 @@ class PostgresStore:
     def _ask_alone(self, name: str, /, **params: Any) -> Statement:
         """A statement that is a transaction by itself, and knows the time."""
         return Statement(self._sql[name], {**params, "now": self._now()}, alone=True)
+
+    def _ask_and_log(self, name: str, said: Sequence[Saying], /, **params: Any) -> Statement:
+        """The same for one that takes in what was logged; where nothing was, it is not asked to."""
+        if not said:
+            return self._ask_alone(name, **params)
+        return self._ask_alone(f"{name}_and_log", said=to_json(said), longest=LONGEST_LOG, attempts=LOGS_KEPT, **params)
 
     # --- a job's life -----------------------------------------------------------------------------------------------
 
@@ -116,8 +144,9 @@ class PostgresStore:
         settlement = Settlement(outcomes)
         floors = self._floors.setdefault(worker, Floors())
         given = floors.begin(monotonic())
-        reply = yield self._ask_alone(
+        reply = yield self._ask_and_log(
             "exchange",
+            last_words(outcomes),
             worker=worker,
             refs=settlement.refs,
             fences=settlement.fences,
@@ -158,7 +187,9 @@ class PostgresStore:
     @writing
     def heartbeat(self, worker: str, progress: Sequence[Progress] = (), lease: int | None = None) -> Steps[Orders]:
         """See `Store.heartbeat`."""
-        reply = yield self._ask_alone("heartbeat", worker=worker, reports=to_json(progress), lease=lease)
+        said = reports(progress)
+        told = to_json([replace(report, log=None) for report in progress] if said else progress)
+        reply = yield self._ask_and_log("heartbeat", said, worker=worker, reports=told, lease=lease)
         return _orders(*reply.rows[0])
 
     @reading
@@ -166,6 +197,12 @@ class PostgresStore:
         """See `Store.hear`."""
         reply = yield self._ask_alone("hear", worker=worker)
         return _orders(*reply.rows[0])
+
+    @writing
+    def command(self, worker: str, command: Command | None) -> Steps[bool]:
+        """See `Store.command`."""
+        reply = yield self._ask_alone("command", worker=worker, command=None if command is None else command.value)
+        return bool(reply.rows)
 
     @writing
     def retire(self, worker: str) -> Steps[None]:
@@ -182,7 +219,8 @@ class PostgresStore:
     @writing
     def prune(self, limit: int = 1000) -> Steps[int]:
         """See `Store.prune`."""
-        reply = yield self._ask_alone("prune", limit=limit, remembered=_REMEMBERED)
+        kept = {"remembered": _REMEMBERED, "tallies_kept": TALLIES_KEPT, "audit_kept": AUDIT_KEPT}
+        reply = yield self._ask_alone("prune", limit=limit, **kept)
         return int(reply.rows[0][0])
 
     # --- the schema -------------------------------------------------------------------------------------------------
@@ -329,8 +367,42 @@ class PostgresStore:
                 queue["oldest"] = max(queue.get("oldest", 0), max(0, now - due) / SECOND)
         return Census(
             [QueueInfo(name=name, **facts) for name, facts in sorted(queues.items())],
-            [worker_of(*row, None) for row in _rows(workers)],
+            [worker_of(*row) for row in _rows(workers)],
         )
+
+    @reading
+    def totals(self) -> Steps[Totals]:
+        """See `Store.totals`."""
+        reply = yield Statement(self._sql["totals"], {"most": _COUNTED}, alone=True)
+        counts, estimated = reply.rows[0]
+        return Totals({STATES[code]: total for code, total in enumerate(counts) if total}, estimated)
+
+    @reading
+    def changes(self, seen: Mapping[str, int]) -> Steps[Changes]:
+        """See `Store.changes`."""
+        params = {"ids": list(seen), "instants": numbers(list(seen.values()))}
+        reply = yield Statement(self._sql["changes"], params, alone=True)
+        there = [row[1:] for row in reply.rows if row[1] is not None]
+        gone = [row[0] for row in reply.rows if row[1] is None]
+        return Changes([to_job(record_of(row)) for row in there], gone)
+
+    @reading
+    def front(self, queue: str, limit: int = 1000) -> Steps[list[str]]:
+        """See `Store.front`."""
+        reply = yield Statement(self._sql["front"], {"queue": queue, "limit": limit}, alone=True)
+        return [row[0] for row in reply.rows]
+
+    @reading
+    def logs(self, id: str) -> Steps[list[Log]]:
+        """See `Store.logs`."""
+        reply = yield Statement(self._sql["logs"], {"id": id, "longest": LONGEST_LOG}, alone=True)
+        return [Log(attempt=attempt, fence=fence, text=text) for attempt, fence, text in reply.rows]
+
+    @writing
+    def keep(self, name: str, value: str) -> Steps[str]:
+        """See `Store.keep`."""
+        reply = yield Statement(self._sql["keep"], {"name": name, "value": value}, alone=True)
+        return str(reply.rows[0][0])
 
     @reading
     def results(self, ids: Sequence[str]) -> Steps[dict[str, str]]:
@@ -371,8 +443,8 @@ class PostgresStore:
         ]
 
 
-def _orders(alive: bool, asked: str | None) -> Orders:
-    return Orders(alive, _pairs.decode(asked) if asked else ())
+def _orders(alive: bool, asked: str | None, command: str | None) -> Orders:
+    return Orders(alive, _pairs.decode(asked) if asked else (), None if command is None else Command(command))
 
 
 def _rows(text: str | None) -> list[Any]:

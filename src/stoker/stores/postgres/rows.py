@@ -78,8 +78,14 @@ def restoring(statement: str, schema: str) -> str:
     )
 
 
+def logging(statement: str, schema: str) -> str:
+    """A statement that calls a function at an instant, with what attempts logged taken in before, at the same one."""
+    first = f'FROM "{schema}".log(%(said)s::text::json, %(longest)s, %(attempts)s, %(now)s::bigint) AS at'
+    return statement.replace("%(now)s::bigint", "at").replace("FROM ", f"{first} CROSS JOIN LATERAL ", 1)
+
+
 def finding(statement: str, schema: str) -> str:
-    """The statement `find` with the columns of a record put in; it lacks its condition.
+    """A statement with the columns of a record of `job` put in.
 
     A worker is shown by its id, and what a waiting job waits for is looked up.
     """

@@ -33,15 +33,21 @@ ON CONFLICT (left(id, 255), hashtextextended(id, 0)) DO UPDATE SET
     host = excluded.host, pid = excluded.pid, version = excluded.version, queues = excluded.queues, tags = excluded.tags,
     concurrency = excluded.concurrency, seen_at = excluded.seen_at, lease_until = excluded.lease_until,
     started_at = CASE WHEN workers.gone THEN excluded.started_at ELSE workers.started_at END,
+    command = CASE WHEN NOT workers.gone THEN workers.command END,
     gone = false, lapsed = false
 
 -- name: heartbeat
-SELECT alive, asked FROM "$schema".heartbeat(
+SELECT alive, asked, command FROM "$schema".heartbeat(
     %(worker)s::text, %(reports)s::text::json, %(lease)s::bigint, %(now)s::bigint
 )
 
 -- name: hear
-SELECT alive, asked FROM "$schema".orders(%(worker)s::text, %(now)s::bigint)
+SELECT alive, asked, command FROM "$schema".orders(%(worker)s::text, %(now)s::bigint)
+
+-- name: command
+UPDATE "$schema".workers SET command = %(command)s::text FROM "$schema".present(%(now)s::bigint) AS at
+WHERE left(id, 255) = left(%(worker)s, 255) AND id = %(worker)s AND NOT gone AND NOT lapsed AND lease_until > at
+RETURNING true
 
 -- name: retire
 UPDATE "$schema".workers SET gone = true, lapsed = true, asleep = false, lease_until = 0
@@ -51,6 +57,13 @@ WHERE left(id, 255) = left(%(worker)s, 255) AND id = %(worker)s
 SELECT queued, failed FROM "$schema".recover(%(limit)s::bigint, %(now)s::bigint)
 
 -- name: prune
+WITH old_tallies AS (
+    DELETE FROM "$schema".tallies USING "$schema".present(%(now)s::bigint) AS now
+    WHERE tallies.at <= now - %(tallies_kept)s::bigint
+), old_entries AS (
+    DELETE FROM "$schema".audit USING "$schema".present(%(now)s::bigint) AS now
+    WHERE audit.at <= now - %(audit_kept)s::bigint
+)
 SELECT "$schema".prune(%(limit)s::bigint, %(remembered)s::bigint, %(now)s::bigint)
 
 -- name: pause
@@ -135,9 +148,42 @@ SELECT at,
     ) AS counted),
     (SELECT json_agg(json_build_array(
         id, host, pid, version, queues, tags, concurrency, started_at, seen_at, lease_until,
-        coalesce((SELECT total FROM running WHERE worker = known.ref), 0)
+        coalesce((SELECT total FROM running WHERE worker = known.ref), 0), command
     ) ORDER BY started_at, id)::text FROM "$schema".workers AS known WHERE NOT gone)
 FROM "$schema".present(%(now)s::bigint) AS at
+
+-- name: totals
+SELECT counts, estimated FROM "$schema".totals(%(most)s::bigint)
+
+-- name: changes
+-- Ids with the instants at which they were seen: those jobs that are not as they were, and ids that are nobody's.
+SELECT asked, {columns} FROM "$schema".changed(%(ids)s::text[], %(instants)s::text::bigint[]) AS one
+CROSS JOIN LATERAL (SELECT (one.present).*) AS job ORDER BY asked COLLATE "C"
+
+-- name: front
+-- The first of those that claims look at, and of those that wait behind their limits.
+SELECT id FROM (
+    (
+        SELECT id, - priority AS rank, turn, run_at, ref FROM "$schema".jobs
+        WHERE left(queue, 255) = left(%(queue)s, 255) AND queue = %(queue)s AND state = $queued AND NOT parked
+        ORDER BY - priority, turn, run_at, ref LIMIT %(limit)s
+    )
+    UNION ALL
+    (
+        SELECT id, - priority, turn, run_at, ref FROM "$schema".jobs
+        WHERE left(queue, 255) = left(%(queue)s, 255) AND queue = %(queue)s AND state = $queued AND parked
+        ORDER BY - priority, turn, run_at, ref LIMIT %(limit)s
+    )
+) AS first
+ORDER BY rank, turn, run_at, ref LIMIT %(limit)s
+
+-- name: logs
+SELECT said.attempt, said.fence, right(string_agg(said.text, '' ORDER BY said.number), %(longest)s)
+FROM "$schema".jobs AS job JOIN "$schema".logs AS said ON said.job = job.ref
+WHERE job.id = %(id)s GROUP BY said.fence, said.attempt ORDER BY said.fence
+
+-- name: keep
+SELECT "$schema".keep(%(name)s::text, %(value)s::text)
 
 -- name: results
 SELECT id, result FROM "$schema".jobs WHERE id = ANY (%(ids)s::text[]) AND state = $completed AND result IS NOT NULL
@@ -213,3 +259,33 @@ WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s AND token = %(to
 -- name: release_lock
 DELETE FROM "$schema".locks USING "$schema".present(%(now)s::bigint) AS at
 WHERE left(name, 255) = left(%(name)s, 255) AND name = %(name)s AND token = %(token)s AND until > at RETURNING true
+
+-- name: add_tallies
+-- In the order of their names, so that of two who add to the same, one waits for the other.
+INSERT INTO "$schema".tallies (at, queue, completed, failed, retried, cancelled)
+SELECT now / %(minute)s::bigint * %(minute)s::bigint, queue, sum(completed), sum(failed), sum(retried), sum(cancelled)
+FROM "$schema".present(%(now)s::bigint) AS now, json_to_recordset(%(tallies)s::text::json)
+    AS told (queue text, completed bigint, failed bigint, retried bigint, cancelled bigint)
+GROUP BY now, queue ORDER BY queue
+ON CONFLICT (at, left(queue, 255), hashtextextended(queue, 0)) DO UPDATE SET
+    completed = tallies.completed + excluded.completed, failed = tallies.failed + excluded.failed,
+    retried = tallies.retried + excluded.retried, cancelled = tallies.cancelled + excluded.cancelled
+
+-- name: tallies
+SELECT queue, sum(completed)::bigint, sum(failed)::bigint, sum(retried)::bigint, sum(cancelled)::bigint, step
+FROM (
+    SELECT *, at / %(step)s::bigint * %(step)s::bigint AS step
+    FROM "$schema".tallies, "$schema".present(%(now)s::bigint) AS now
+    WHERE at >= (now - %(span)s::bigint) / %(step)s::bigint * %(step)s::bigint
+) AS told
+GROUP BY step, queue HAVING sum(completed + failed + retried + cancelled) > 0 ORDER BY step, queue
+
+-- name: write_entry
+INSERT INTO "$schema".audit (id, who, action, target, count, detail, at)
+SELECT %(id)s, %(who)s, %(action)s, %(target)s, %(count)s::bigint, %(detail)s, now
+FROM "$schema".present(%(now)s::bigint) AS now
+ON CONFLICT DO NOTHING
+
+-- name: entries
+SELECT id, who, action, target, count, detail, at FROM "$schema".audit
+WHERE %(before)s::text IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(limit)s

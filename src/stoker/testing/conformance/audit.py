@@ -13,7 +13,8 @@ def write(rig: Rig, **facts: Any) -> Entry:
     defaults: dict[str, Any] = {"id": rig.new_id(), "who": "ada", "action": "pause queue", "target": "mail"}
     entry = Entry(**defaults | facts)
     rig.run(rig.store.audit.write(entry))
-    return Entry(**defaults | facts | {"at": rig.now})
+    facts["at"] = rig.now
+    return Entry(**defaults | facts)
 
 
 def read(rig: Rig, **how: Any) -> list[Entry]:
