@@ -45,7 +45,8 @@ LONGER = {
     "docs/explain/performance.md": 240,
     "docs/tutorial.md": 160,
     "docs/guarantees.md": 190,
-    "docs/reference/cli.md": 170,
+    "docs/reference/api.md": 150,
+    "docs/reference/cli.md": 190,
     "CONTRIBUTING.md": 100,
 }
 
