@@ -127,7 +127,7 @@ def _node(workflow: str, jobs: Sequence[Job], x: int, y: int, parents: Sequence[
         unneeded=all(job.unneeded for job in jobs),
         note=_note(first) if many == 1 else ", ".join(f"{number:,} {one.value}" for one, number in told[::-1][:2]),
         counts=told,
-        bars=_bars(counts, many) if many > 1 else _bar(first),
+        bars=shares(counts, RAIL, _THIN) if many > 1 else _bar(first),
         progress=progress,
         href=f"ui/jobs/{quote(first.id, safe='')}" if many == 1 else listed(workflow, task=first.task),
         parents=parents[:_MOST_PARENTS],
@@ -164,14 +164,16 @@ def _bar(job: Job) -> list[Bar]:
     return [Bar(job.state, 0, round(RAIL * job.progress, 1))] if job.progress else []
 
 
-def _bars(counts: Mapping[State, int], many: int) -> list[Bar]:
-    """The states of what has ended, one beside the other, then what runs; whatever there is can be seen."""
-    shown = [state for state in (State.COMPLETED, State.FAILED, State.CANCELLED, State.PROCESSING) if counts[state]]
-    widths = [max(_THIN, RAIL * counts[state] / many) for state in shown]
-    if sum(widths) > RAIL:
-        widths[widths.index(max(widths))] -= sum(widths) - RAIL
+def shares(counts: Mapping[State, int], length: float, thin: float) -> list[Bar]:
+    """A bar of so much of what has ended, state by state, and of what runs; whatever there is can be seen."""
+    total = sum(counts.values())
+    order = (State.COMPLETED, State.FAILED, State.CANCELLED, State.PROCESSING)
+    shown = [state for state in order if counts.get(state)]
+    widths = [max(thin, length * counts[state] / total) for state in shown]
+    if sum(widths) > length:
+        widths[widths.index(max(widths))] -= sum(widths) - length
     return [
-        Bar(state, round(sum(widths[:place]), 1), round(width, 1))
+        Bar(state, round(sum(widths[:place]), 2), round(width, 2))
         for place, (state, width) in enumerate(zip(shown, widths, strict=True))
     ]
 

@@ -214,9 +214,16 @@ class _Tissue:
             self._pull(layer, [one + other for one, other in zip(self._before, self._behind, strict=True)])
 
     def _pull(self, layer: Sequence[int], links: Sequence[Sequence[int]]) -> None:
-        wanted = [_mean([self._heights[other] for other in links[thread]], self._heights[thread]) for thread in layer]
-        weights = [(2.0 if thread >= self._count else 1.0) if links[thread] else 0.01 for thread in layer]
-        self._spread(layer, wanted, weights)
+        wanted = []
+        for thread in layer:
+            forces = [self._force(thread, other) for other in links[thread]]
+            pulled = sum(force * self._heights[other] for force, other in zip(forces, links[thread], strict=True))
+            wanted.append(pulled / sum(forces) if forces else self._heights[thread])
+        self._spread(layer, wanted, [1.0 if links[thread] else 0.01 for thread in layer])
+
+    def _force(self, one: int, other: int) -> float:
+        """How much a link is to be straight: most of all where an edge passes."""
+        return (1.0, 2.0, 8.0)[(one >= self._count) + (other >= self._count)]
 
     def _spread(self, layer: Sequence[int], wanted: Sequence[float], weights: Sequence[float]) -> None:
         offsets = [0.0] if layer else []

@@ -15,7 +15,7 @@ from stoker.job import Job
 from stoker.store import Filter
 from stoker.store import Page as Window
 from stoker.web.asking import page_of
-from stoker.web.dashboard.drawing import MARGIN, Drawing, draw, listed
+from stoker.web.dashboard.drawing import MARGIN, Bar, Drawing, draw, listed, shares
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
@@ -30,6 +30,7 @@ _CHUNK: Final = 1_000
 _TIMES: Final = 10
 """A picture is kept so many times as long as it took to make."""
 _MOST_KEPT: Final = 32
+_MOST_KNOWN: Final = 10_000
 _LONGEST_REASON: Final = 1_000
 
 
@@ -41,6 +42,15 @@ class _Kept(Struct, frozen=True):
     """on the monotonic clock"""
 
 
+class Row(Struct, frozen=True):
+    """A workflow in the list."""
+
+    record: WorkflowRecord
+    bars: Sequence[Bar]
+    first: str | None
+    """the task that it begins with"""
+
+
 class WorkflowPages:
     """The list of workflows, and each of them."""
 
@@ -48,6 +58,7 @@ class WorkflowPages:
         self._desk = desk
         self._app = desk.app
         self._pictures: dict[str, _Kept] = {}
+        self._first_tasks: dict[str, str | None] = {}
 
     @property
     def pages(self) -> Sequence[Page]:
@@ -69,11 +80,23 @@ class WorkflowPages:
     async def _list(self, visit: Visit) -> Facts:
         page = page_of(visit.query)
         records, after = await visit.reach.workflows(page)
-        return {"records": records, "next": after, "before": page.before}
+        rows = [Row(record, _bars(record), await self._first_task(record.id)) for record in records]
+        return {"rows": rows, "next": after, "before": page.before}
+
+    async def _first_task(self, id: str) -> str | None:
+        """The task of its first job, which never changes; None where the job is gone."""
+        if id not in self._first_tasks:
+            store = self._app.engine.connection.store
+            jobs = await self._desk.answers.ask(store.find(Filter(workflow=id), Window(1, after="")))
+            self._first_tasks[id] = jobs[0].task if jobs else None
+            while len(self._first_tasks) > _MOST_KNOWN:
+                del self._first_tasks[next(iter(self._first_tasks))]
+        return self._first_tasks.get(id)
 
     async def _one(self, visit: Visit) -> Facts:
         record = await visit.reach.workflow(visit.params["id"])
-        return {"record": record, "drawing": await self._picture(record), "margin": MARGIN, "listed": listed}
+        drawing = await self._picture(record)
+        return {"record": record, "bars": _bars(record), "drawing": drawing, "margin": MARGIN, "listed": listed}
 
     # --- the picture ------------------------------------------------------------------------------------------------
 
@@ -142,6 +165,10 @@ class WorkflowPages:
 
     async def _back(self, visit: Visit, record: WorkflowRecord, notice: str) -> Response:
         return await visit.go(f"{HERE}/{quote(record.id, safe='')}", notice)
+
+
+def _bars(record: WorkflowRecord) -> list[Bar]:
+    return shares(record.counts, 100, 0.6)
 
 
 def _jobs(count: int) -> str:

@@ -41,16 +41,16 @@
     show();
   }
 
-  // Where all of it would be too small to be read: the beginning of it, as large as it can be read.
+  // Where all of it would be too small to be read: its beginning, in a size that can be.
   function begin() {
+    fit();
+    if (scale() >= 0.6) return;
     const all = size();
     const room = outline();
-    const whole = Math.min(room.width / all.width, room.height / all.height, 1);
-    fit();
-    if (whole >= 0.55) return;
-    const scale = Math.min(0.8, Math.max(0.55, room.height / all.height));
-    view = { x: 0, y: 0, width: room.width / scale, height: room.height / scale };
-    view.y = Math.max(0, (all.height - view.height) / 2);
+    view.width = room.width / 0.8;
+    view.height = room.height / 0.8;
+    view.x = Math.min(0, (all.width - view.width) / 2);
+    view.y = (all.height - view.height) / 2;
     if (all.height > view.height) view.y = clamp(firstMiddle() - view.height / 2, 0, all.height - view.height);
     show();
   }
