@@ -7,7 +7,7 @@ import json
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -127,15 +127,18 @@ def by_header(connection: Any) -> Identity | None:
 
 
 class Site:
-    """The web application of an app, behind a port of this machine."""
+    """The web application of an app, behind a port of this machine; `around` puts another one around it."""
 
-    def __init__(self, app: Stoker, **options: Any) -> None:
-        self.web = create(app, options.pop("identify", by_header), **options)
-        self.hub = self.web.state.desk.hub
-        listener = listen("127.0.0.1", 0, identified=True)
+    def __init__(
+        self, app: Stoker, *, around: Callable[[Any], Any] = lambda web: web, port: int = 0, **options: Any
+    ) -> None:
+        web = create(app, options.pop("identify", by_header), **options)
+        self.hub = web.state.desk.hub
+        listener = listen("127.0.0.1", port, identified=True)
+        self.port = listener.getsockname()[1]
         self.url = url_of(listener).rstrip("/")
         self._up = threading.Event()
-        self._server = Server(self.web, listener, part=app.engine.part, announce=self._up.set)
+        self._server = Server(around(web), listener, part=app.engine.part, announce=self._up.set)
         self._thread = threading.Thread(target=self._run)
         self.loop: asyncio.AbstractEventLoop
 
@@ -152,6 +155,8 @@ class Site:
         return self
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
         self._server.stop()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the server did not end"
