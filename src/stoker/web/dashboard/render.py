@@ -35,7 +35,7 @@ HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with `no-referrer`, a browser's forms would not say where they come from
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }

@@ -249,7 +249,7 @@
 
   // A filter that says nothing stays out of the address.
   document.addEventListener("submit", (event) => {
-    if (event.target.method === "get") {
+    if (event.target.getAttribute("method") === "get") {
       for (const field of all("input, select", event.target)) if (!field.value) field.disabled = true;
       setTimeout(() => all(":disabled", event.target).forEach((field) => (field.disabled = false)));
     }
@@ -264,7 +264,7 @@
     event.preventDefault();
     const data = new FormData(form, event.submitter);
     try {
-      const where = (event.submitter && event.submitter.getAttribute("formaction")) || form.action;
+      const where = (event.submitter && event.submitter.getAttribute("formaction")) || form.getAttribute("action"); // a field may be called action
       const answer = await fetch(where, {
         method: "POST",
         body: new URLSearchParams(data),
