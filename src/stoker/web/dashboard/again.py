@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -56,8 +56,8 @@ def begun(task: Task, shown: Mapping[str, Any]) -> tuple[Draft, Sequence[str]]:
 
 async def enqueue(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Inserted | None:
     """The new job, or the one in its place; None where something is wrong, which the draft then says at its field."""
-    args = draft.read("args", lambda text: _list(_json(text)), [])
-    kwargs = draft.read("kwargs", lambda text: _object(_json(text)), {})
+    args: Sequence[Any] = draft.read("args", lambda text: _list(_json(text)), ())
+    kwargs: Mapping[str, Any] = draft.read("kwargs", lambda text: _object(_json(text)), {})
     options = _options(desk, task, draft, identity)
     if draft.errors:
         return None
@@ -79,7 +79,7 @@ async def enqueue(desk: Desk, task: Task, draft: Draft, identity: Identity) -> I
 
 def _options(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Options:
     """The task's options with what was typed, each checked by itself, so that what is wrong stands at its field."""
-    readers = {
+    readers: Mapping[str, Callable[[str], Any]] = {
         "queue": str,
         "priority": _number,
         "delay": _seconds,

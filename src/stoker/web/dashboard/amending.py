@@ -18,9 +18,13 @@ from stoker.web.problem import Problem
 _MAY: Final = {"cancel": Action.CANCEL, "retry": Action.RETRY, "delete": Action.DELETE}
 _MOST: Final = 1_000
 _SAID: Final = {
-    Action.CANCEL: ("Cancel", "cancelled", "Those that have not started never start. Those that run are told to stop."),
+    Action.CANCEL: ("Cancel", "cancelled", "Those that have not begun never start; those that run are told to stop."),
     Action.RETRY: ("Retry", "queued again", "Failed and cancelled jobs are queued again, with one attempt more."),
-    Action.DELETE: ("Delete", "deleted", "What is deleted is gone for good: record, result and logs. Running jobs stay."),
+    Action.DELETE: (
+        "Delete",
+        "deleted",
+        "What is deleted is gone for good: record, result and logs. Running jobs stay.",
+    ),
 }
 
 

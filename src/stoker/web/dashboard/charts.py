@@ -93,7 +93,8 @@ def _chart(tallies: Sequence[Tally], now: int, step: int, count: int, span: str,
     ticks = nice_ticks(top_value)
     bars = [_bar(number * step, step, sums[number], ticks[-1]) for number in steps]
     totals = [sum(sums[number][index] for number in steps) for index in range(len(KINDS))]
-    return Chart(bars, ticks, marks, *totals, span=span)
+    completed, retried, failed = totals
+    return Chart(bars, ticks, marks, completed, retried, failed, span)
 
 
 def _bar(at: int, step: int, numbers: Sequence[int], most: int) -> Bar:
@@ -103,7 +104,8 @@ def _bar(at: int, step: int, numbers: Sequence[int], most: int) -> Bar:
         top -= height
         if height:
             pieces.append(Piece(kind, round(max(top, 0.0), 2), round(height, 2)))
-    return Bar(at, *numbers, pieces=pieces, label=_label(at, step, numbers))
+    completed, retried, failed = numbers
+    return Bar(at, completed, retried, failed, pieces, _label(at, step, numbers))
 
 
 def _label(at: int, step: int, numbers: Sequence[int]) -> str:

@@ -37,6 +37,7 @@ class Frame:
         self._csrf = Csrf(desk.app.engine)
         self._notices = Notices(desk.app.engine)
         self._live = Live(self._look)
+        desk.app.engine.partings.append(self._live.close)
         self._looks = [(Route(page.path, self._shown(page)), page) for page in self._pages]
 
     @property
@@ -49,7 +50,7 @@ class Frame:
     def problem(self, connection: HTTPConnection, problem: Problem) -> Response:
         """The problem as a page where a person asked for one, else as problem details."""
         where = where_of(connection)
-        of_a_page = where == "" or where == "ui" or where.startswith("ui/")
+        of_a_page = where in ("", "ui") or where.startswith("ui/")
         if of_a_page and "text/html" in connection.headers.get("accept", ""):
             return self._renderer.problem(connection, problem)
         return problem.response()

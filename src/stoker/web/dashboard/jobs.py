@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -113,10 +114,8 @@ class JobPages:
     async def _ask(self, visit: Visit, form: Form) -> Response:
         amending = Amending.of(form)
         count = None
-        try:
+        with suppress(TookTooLong):
             count = await self._desk.answers.ask(visit.reach.eligible(amending.filter, amending.action), _PATIENCE)
-        except TookTooLong:
-            pass
         facts = {"amending": amending, "count": count, "chosen": len(amending.ids), "patience": _PATIENCE}
         return visit.show("jobs_ask.html", facts)
 

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stoker import clock
+from stoker.web.departure import departing
 from stoker.web.desk import reach_of
 from stoker.web.identity import Identity
 from stoker.web.present import encoded
@@ -36,6 +37,8 @@ _LIFE: Final = 300.0
 """Seconds after which a stream ends and the browser begins another: who has signed out sees no more."""
 _QUIET: Final = 15.0
 """Seconds after which an empty line shows that the stream is alive."""
+_GLANCE: Final = 0.25
+"""Seconds between two looks at whether the server is about to end."""
 _MOST: Final = 500
 """Different pages watched at once."""
 _LONGEST: Final = 4_000
@@ -54,8 +57,13 @@ class Live:
         self._look = look
         self._showings: dict[tuple[int, Identity, str], _Showing] = {}
 
+    def close(self) -> None:
+        """End every stream: the server is about to stop. On its loop."""
+        for showing in self._showings.values():
+            showing.end()
+
     async def stream(self, request: Request) -> Response:
-        """Server-sent events: `blocks` (HTML by name), and `trouble` while the page cannot be made."""
+        """Server-sent events: `blocks` (HTML by name), `trouble` while a page cannot be made, and `again` at the end."""
         reach = reach_of(request)
         page = request.query_params.get("page", "")
         key = id(asyncio.get_running_loop()), reach.who, page
@@ -87,10 +95,12 @@ class _Showing:
         self._look = look
         self._viewers = 0
         self._watching: asyncio.Task[None] | None = None
-        self._turned = asyncio.Condition()
+        self._turned = asyncio.Event()
+        """set at the end of this turn, when another takes its place"""
         self._turn = 0
         self._blocks: Blocks = {}
         self._trouble: dict[str, Any] | None = None
+        self._over = False
 
     @property
     def deserted(self) -> bool:
@@ -110,8 +120,13 @@ class _Showing:
                 self._watching.cancel()
                 self._watching = None
 
+    def end(self) -> None:
+        """Send everybody away."""
+        self._over = True
+        self._turned.set()
+
     async def _watch(self) -> None:
-        while True:
+        while not self._over:
             began = clock.monotonic()
             try:
                 self._blocks, self._trouble = await self._look(), None
@@ -120,29 +135,37 @@ class _Showing:
                 if problem.status == 500:
                     _log.exception("a live page cannot be made")
                 self._trouble = {"status": problem.status, "detail": problem.detail}
-            async with self._turned:
-                self._turn += 1
-                self._turned.notify_all()
-            await asyncio.sleep(max(PAUSE, _SHARE * (clock.monotonic() - began)))
+            self._turn += 1
+            turned, self._turned = self._turned, asyncio.Event()
+            turned.set()
+            await self._rest(max(PAUSE, _SHARE * (clock.monotonic() - began)))
+
+    async def _rest(self, seconds: float) -> None:
+        until = clock.monotonic() + seconds
+        while not self._over and (left := until - clock.monotonic()) > 0:
+            await asyncio.sleep(min(left, _GLANCE))
+            if departing():
+                self.end()
 
     async def changes(self) -> AsyncIterator[tuple[str, Any]]:
-        """What is different from what this viewer was told, as it comes; then, and now and then, that all is well."""
+        """What is different from what this viewer was told, as it comes; and now and then that all is well."""
         told: dict[str, str] = {}
         trouble: dict[str, Any] | None = None
         seen = 0
         spoke = began = clock.monotonic()
-        while (now := clock.monotonic()) - began < _LIFE:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_QUIET), self._turned:
-                    await self._turned.wait_for(lambda: self._turn != seen)  # noqa: B023 - awaited here
+        while not self._over:
+            if self._turn == seen:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_QUIET):
+                        await self._turned.wait()
             seen = self._turn
+            now = clock.monotonic()
+            if now - began > _LIFE:
+                yield "again", {}
+                return
             still = {name: _RELATIVE.sub(r"\1", html) for name, html in self._blocks.items()}
             news = {name: self._blocks[name] for name in still if told.get(name) != still[name]}
             told.update(still)
-            if self._trouble != trouble or news or now - spoke >= _QUIET:
-                spoke = now
-                if self._trouble is not None:
-                    yield "trouble", self._trouble
-                else:
-                    yield "blocks", news
-                trouble = self._trouble
+            if seen and (self._trouble != trouble or news or now - spoke >= _QUIET):
+                spoke, trouble = now, self._trouble
+                yield ("blocks", news) if trouble is None else ("trouble", trouble)

@@ -40,13 +40,13 @@ def counted(number: int, noun: str) -> str:
 def span(seconds: float | None) -> str:
     """`250 ms`, `3.2 s`, `1 min 5 s`, `2 h 3 min`, `3 d 4 h`."""
     if seconds is None:
-        return "–"
+        return "\N{EN DASH}"
     if seconds < 0.9995:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     left = round(seconds)
-    parts = []
+    parts: list[str] = []
     for size, unit in _UNITS:
         if left >= size or (parts and unit != "s"):
             number, left = divmod(left, size)

@@ -104,7 +104,9 @@
 
   const POLL = 5000; // ms between two looks where there is no stream
   const SILENT = 8000; // ms after which a stream that says nothing is taken for none
+  const WORRY = 3000; // ms without the server after which a person is told
   let source = null;
+  let worry = null;
   let poll = null;
   let patience = null;
   let heard = false;
@@ -140,6 +142,7 @@
     const hear = () => {
       heard = true;
       clearTimeout(patience);
+      clearTimeout(worry);
     };
     source.addEventListener("blocks", (event) => {
       hear();
@@ -151,8 +154,13 @@
       const said = JSON.parse(event.data);
       trouble(`${said.detail[0].toUpperCase()}${said.detail.slice(1)}. This page goes on by itself.`);
     });
+    source.addEventListener("again", () => {
+      rest();
+      watch();
+    });
     source.addEventListener("error", () => {
-      if (heard) trouble("The server does not answer. This page goes on by itself.");
+      clearTimeout(worry);
+      worry = setTimeout(() => trouble("The server does not answer. This page goes on by itself."), WORRY);
       if (source && source.readyState === EventSource.CLOSED) fallBack();
     });
     patience = setTimeout(() => heard || fallBack(), SILENT);
@@ -160,6 +168,7 @@
 
   function rest() {
     clearTimeout(patience);
+    clearTimeout(worry);
     clearInterval(poll);
     if (source) source.close();
     source = poll = null;
