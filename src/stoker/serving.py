@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -40,19 +41,17 @@ def listener(serving: Serving, app: Stoker) -> socket.socket:
     """A socket that listens there. Raises `ConfigError`, also where the address is open to all and nobody asks who."""
     if serving.fd is not None:
         return socket.socket(fileno=serving.fd)
-    _need_web()
-    from stoker.web.server import listen
-
+    with importing_web():
+        from stoker.web.server import listen
     return listen(serving.host, serving.port, identified=_identify(serving, app) is not None or serving.web is not None)
 
 
 def application(serving: Serving, app: Stoker) -> Any:
     """The ASGI application. Raises `ConfigError`, `MissingExtra`."""
-    _need_web()
-    from stoker.web import create
-    from stoker.web.prefix import Prefix
-    from stoker.web.server import is_wsgi
-
+    with importing_web():
+        from stoker.web import create
+        from stoker.web.prefix import Prefix
+        from stoker.web.server import is_wsgi
     if serving.web is None:
         return Prefix(create(app, _identify(serving, app), read_only=serving.read_only), serving.prefix)
     web = load_callable(serving.web, "--web")
@@ -64,24 +63,25 @@ def application(serving: Serving, app: Stoker) -> Any:
 def server(serving: Serving, app: Stoker, announce: Callable[[str], object]) -> Server:
     """A server, which listens already. `announce` is called with its URL once it answers."""
     web = application(serving, app)
-    from stoker.web.server import Server, url_of
-
+    with importing_web():
+        from stoker.web.server import Server, url_of
     there = listener(serving, app)
     url = url_of(there, serving.prefix.rstrip("/"))
     return Server(web, there, part=app.engine.part, announce=lambda: announce(url))
 
 
-def _identify(serving: Serving, app: Stoker) -> Callable[..., Any] | None:
-    target = serving.identify or app.settings.identify
-    return None if target is None else load_callable(target, "identify")
-
-
-def _need_web() -> None:
+@contextmanager
+def importing_web() -> Iterator[None]:
+    """Import modules in here that need web libraries. Raises `MissingExtra` that names what is not installed."""
     try:
-        import stoker.web
-        import stoker.web.server  # noqa: F401
+        yield
     except ModuleNotFoundError as error:
         package = (error.name or "stoker").partition(".")[0]
         if package == "stoker":
             raise
         raise MissingExtra(f"the server needs the package {package}: pip install 'stoker[web]'") from None
+
+
+def _identify(serving: Serving, app: Stoker) -> Callable[..., Any] | None:
+    target = serving.identify or app.settings.identify
+    return None if target is None else load_callable(target, "identify")

@@ -1,4 +1,4 @@
-"""`stoker demo`: a real job on real text, with its worker, its progress, and its recovery after a crash."""
+"""`stoker demo`: a real job on real text, with its worker, its progress, its recovery after a crash, and a page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
+from stoker.cli.demo_page import DemoPage, page_of
 from stoker.cli.demo_screen import DemoScreen, console
 from stoker.demo.corpus import SUFFIXES, Corpus, installed, read, survey
 from stoker.demo.interrupt import Interrupt
@@ -21,8 +22,10 @@ from stoker.demo.phrase import Phrase
 from stoker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stoker.demo.crew import Member
+    from stoker.demo.crew import Crew, Member
     from stoker.demo.findings import Report
+    from stoker.demo.offer import Offer
+    from stoker.handle import JobHandle
     from stoker.job import Job
 
 
@@ -37,6 +40,7 @@ class _Wish(Struct, frozen=True):
     crash: bool
     keep: bool
     json: bool
+    page: bool | None
 
 
 class _Story(Struct):
@@ -48,6 +52,8 @@ class _Story(Struct):
     members: list[Member]
     seconds: float
     crash_was_due: bool
+    stayed: bool = False
+    """whether the page was there afterwards, until the person ended it"""
 
 
 def demo(
@@ -63,17 +69,26 @@ def demo(
     slow: Annotated[
         float, typer.Option(min=0, max=3600, help="Spread the work over this many seconds, to watch a small folder.")
     ] = 0.0,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Serve a page, too, which stays until Ctrl-C; or none. Default: it stays at a terminal.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a real job here, with nothing set up: search this machine's texts for a phrase, and survive a crash.
 
     Its worker is a process of its own, its store a SQLite file made for it (or STOKER_URL).
     Kill the worker while it runs: another one goes on from the last checkpoint.
+    The page that it names does the same for whoever opens it in a browser on this machine.
     """
     phrase, folders = _phrase(find), _folders(path)
-    wish = _Wish(phrase, folders, _corpus(folders), limit, slow, crash, keep, json)
+    wish = _Wish(phrase, folders, _corpus(folders), limit, slow, crash, keep, json, page)
     with Interrupt() as interrupt:
         story = _perform(wish, DemoScreen(console(aside=json)), interrupt)
-    if interrupt.wanted:
+    if interrupt.wanted and not story.stayed:
         raise typer.Exit(interrupt.exit_code)
     if story.report is None:
         raise typer.Exit(1)
@@ -121,9 +136,7 @@ def _perform(wish: _Wish, screen: DemoScreen, interrupt: Interrupt) -> _Story:
     try:
         url = os.environ.get("STOKER_URL") or f"sqlite:///{quote(str(folder / 'demo.db'))}"
         os.environ["STOKER_URL"] = url  # the demo's app is made when its module is imported, here and in the worker
-        story = _run(wish, url, folder, screen, interrupt)
-        _tell(wish, story, screen)
-        return story
+        return _run(wish, url, folder, screen, interrupt)
     finally:
         if not wish.keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -132,27 +145,61 @@ def _perform(wish: _Wish, screen: DemoScreen, interrupt: Interrupt) -> _Story:
 def _run(wish: _Wish, url: str, folder: Path, screen: DemoScreen, interrupt: Interrupt) -> _Story:
     from stoker.demo.crew import Crew
     from stoker.demo.jobs import app, search
-    from stoker.demo.run import Run
-    from stoker.job import State
 
     if not app.engine.connection.store.traits.shared:
         raise ConfigError(f"the demo's worker is a process of its own, which cannot see the jobs in {url}")
     screen.opening(wish.phrase, wish.folders, wish.corpus, url)
     crew = Crew(url, folder / "worker.log")
+    begun: list[str] = []
     with app:
         handle = search.enqueue(wish.phrase, wish.folders, wish.limit, wish.at_least)
+        begun.append(handle.id)
         try:
             crew.hire()
-            run = Run(handle, app.jobs, crew, wish.corpus, screen, interrupt, crash=wish.crash)
-            with screen:
-                job = run.to_the_end()
-            seconds = run.seconds
-            report = handle.result() if job.state is State.COMPLETED else None
+            with page_of(app, _offer(wish), crew, folder / "page.log", screen, wish.page) as page:
+                try:
+                    return _watch(wish, url, handle, crew, screen, interrupt, page)
+                finally:
+                    begun += page.enqueued if page is not None else ()
         finally:
             crew.dismiss()
             if not wish.keep:
-                app.jobs.delete(handle.id)
-    return _Story(url, job, report, crew.members, seconds, run.crash_was_due)
+                app.jobs.delete(begun)
+
+
+def _offer(wish: _Wish) -> Offer:
+    from stoker.demo.offer import Offer
+
+    return Offer(wish.phrase, wish.folders, wish.corpus, wish.limit, wish.at_least)
+
+
+def _watch(
+    wish: _Wish,
+    url: str,
+    handle: JobHandle[Report],
+    crew: Crew,
+    screen: DemoScreen,
+    interrupt: Interrupt,
+    page: DemoPage | None,
+) -> _Story:
+    """The run, to its end and what is told of it; and the page after it, where there is one that stays."""
+    from stoker.demo.jobs import app
+    from stoker.demo.run import Run
+    from stoker.job import State
+
+    run = Run(handle, app.jobs, crew, wish.corpus, screen, interrupt, crash=wish.crash)
+    with screen:
+        job = run.to_the_end()
+    seconds = run.seconds
+    report = handle.result() if job.state is State.COMPLETED else None
+    stays = page is not None and page.stays and not interrupt.wanted
+    if not stays:
+        crew.dismiss()  # so that how its workers ended can be told
+    story = _Story(url, job, report, crew.members, seconds, run.crash_was_due, stays)
+    _tell(wish, story, screen)
+    if page is not None and stays:
+        page.stay(screen, interrupt)
+    return story
 
 
 # --- what is told ---------------------------------------------------------------------------------------------------

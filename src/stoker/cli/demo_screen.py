@@ -71,6 +71,14 @@ class DemoScreen:
         self._fact("left out", Text(_left_out(corpus), "dim"))
         self._fact("store", Text(printable(url)))
 
+    def page(self, url: str) -> None:
+        """Say where the page is."""
+        self._fact("page", Text(url, "bold cyan").append("   the same in your browser", "not bold dim"))
+
+    def no_page(self, why: str) -> None:
+        """Say why there is no page."""
+        self._fact("page", Text(f"none: {why}", "dim"))
+
     # --- while it runs ----------------------------------------------------------------------------------------------
 
     def enqueued(self, job: str, pid: int) -> None:
@@ -149,6 +157,11 @@ class DemoScreen:
         self._fact("kept", Text("the database; look at it with"))
         # On a line of its own, and never wrapped: it is there to be copied.
         self._console.print(Text(f"  stoker jobs list --url {url}", "bold"), soft_wrap=True)
+
+    def staying(self, url: str) -> None:
+        """Say that the page goes on."""
+        self._blank()
+        self._note("→", "cyan", f"the page stays up at {url} (Ctrl-C ends it)")
 
     def advice(self, text: str) -> None:
         """Say something about how the demo was called."""

@@ -11,8 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from stoker import clock
 from stoker.errors import StokerError
 
+LOOK: Final = 0.1
+"""seconds between two looks at the worker"""
 PATIENCE: Final = 10.0
 """seconds that a worker gets to stop by itself"""
 
@@ -72,6 +75,12 @@ class Crew:
         if code >= 0:
             raise StokerError(f"the worker (pid {member.pid}) ended with exit code {code}: {self._last_words()}")
         return member
+
+    def keep_one(self) -> None:
+        """Wait a moment, and start another worker if this one was killed. Raises as `dead`."""
+        clock.sleep(LOOK)
+        if self.dead() is not None:
+            self.hire()
 
     def dismiss(self) -> None:
         """Have the worker stop, and wait for it; kill it if it does not."""

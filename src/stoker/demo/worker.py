@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -10,12 +11,14 @@ from stoker.demo.jobs import app
 
 GRACE = 1.0
 """seconds that the search gets to end when the worker is stopped; it then goes back to the queue"""
+MOST = 4
+"""searches at once, where there are so many processors; the others wait in line, and are told their place in it"""
 
 
 async def serve() -> None:
     """Work until SIGTERM, or until whoever started this closes the pipe or dies: nobody is left to watch then."""
     loop = asyncio.get_running_loop()
-    worker = app.worker(queues=["demo"], concurrency=1, grace=GRACE)
+    worker = app.worker(queues=["demo"], concurrency=min(MOST, os.cpu_count() or 1), grace=GRACE)
 
     def hung_up() -> None:
         loop.remove_reader(sys.stdin)
