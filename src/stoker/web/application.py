@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stoker.app import Stoker
@@ -62,7 +62,7 @@ def create(
     web = Starlette(
         routes=[*Api(desk).routes, *StreamRoutes(desk).routes, *pages.routes, *assets.routes],
         middleware=[Middleware(Gate, app=app, config=chosen, answer=pages.problem)],
-        exception_handlers=dict.fromkeys((Problem, StokerError, HTTPException, Exception), answer),
+        exception_handlers=dict.fromkeys((Problem, StokerError, HTTPException, ClientDisconnect, Exception), answer),
     )
     web.router.redirect_slashes = False  # a redirect would name the host that the request claims to be for
     web.state.desk = desk

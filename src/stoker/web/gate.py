@@ -178,7 +178,7 @@ def _check_local(connection: HTTPConnection) -> None:
     host = connection.headers.get("host", "").rsplit("]")[0].lstrip("[")
     host = host.partition(":")[0] if host.count(":") == 1 else host
     direct = not any(name in connection.headers for name in _FORWARDED)
-    if direct and _near(client) and (_loopback(host) or "." not in host or _local(host)):
+    if direct and _near(client) and (_loopback(host) or _local(host)):
         return
     raise Problem(
         403,
@@ -207,4 +207,4 @@ def _is_loopback(text: str, *, otherwise: bool) -> bool:
 
 
 def _local(host: str) -> bool:
-    return host.endswith(".localhost")
+    return host.endswith(".localhost") or not any(sign in host for sign in ".:")
