@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stoker.connect import connect
 from stoker.drivers.driver import Driver
-from stoker.job import FINAL, LIVE, TRANSITIONS, Claim, Job, Outcome, Progress, State
+from stoker.job import FINAL, LIVE, LONGEST_LOG, TRANSITIONS, Claim, Job, Outcome, Progress, State
 from stoker.plan import Plan
 from stoker.store import Census, Exchanged, Page, Store
 
@@ -75,16 +75,18 @@ class Pair:
     ) -> None:
         orders = []
         for index, side in enumerate((self.oracle, self.other)):
-            progress = [Progress(pair[index].ref, pair[index].fence, *words) for pair, words in reports]
+            progress = [
+                Progress(pair[index].ref, pair[index].fence, *words, spelt(log)) for pair, (*words, log) in reports
+            ]
             answer = side.run(side.store.heartbeat(worker, progress, lease))
-            orders.append((answer.alive, side.named(answer.cancel)))
+            orders.append((answer.alive, side.named(answer.cancel), answer.command))
         assert orders[0] == orders[1]
 
     def hear(self, worker: str) -> None:
         orders = []
         for side in (self.oracle, self.other):
             answer = side.run(side.store.hear(worker))
-            orders.append((answer.alive, side.named(answer.cancel)))
+            orders.append((answer.alive, side.named(answer.cancel), answer.command))
         assert orders[0] == orders[1]
 
     # --- what must always hold --------------------------------------------------------------------------------------
@@ -123,7 +125,12 @@ def _plain(census: Census) -> Any:
 
 
 def _outcome(claim: Claim, facts: dict[str, Any]) -> Outcome:
-    return Outcome(claim.ref, claim.fence, **facts)
+    return Outcome(claim.ref, claim.fence, **facts | {"log": spelt(facts.get("log"))})
+
+
+def spelt(log: str | None) -> str | None:
+    """What is logged; a long log is named only, so that what Hypothesis prints can be read."""
+    return "x" * (LONGEST_LOG - 1) if log == "LONG" else log
 
 
 def _reachable(state: State, moves: int) -> set[State]:

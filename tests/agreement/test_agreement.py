@@ -25,13 +25,15 @@ from msgspec.structs import replace
 
 import places
 from agreement.lockstep import EVERYTHING, Pair
-from stoker.clock import SECOND, IdSource
+from stoker.audit_store import Entry
+from stoker.clock import SECOND, IdSource, to_instant
 from stoker.job import Failure, Guard, Limit, NewJob, ParentFailure, State, Verdict
 from stoker.schedule import Put, Schedule
-from stoker.store import Action, Change, Facet, Filter, Page, QueueLimit, Routing, Want, Worker
+from stoker.store import Action, Change, Command, Facet, Filter, Page, QueueLimit, Routing, Want, Worker
+from stoker.tally_store import MINUTE, Tally
 
 LEASE = 15 * SECOND
-WORDS = ("progress", "message", "checkpoint")
+WORDS = ("progress", "message", "checkpoint", "log")
 EVERY_TASK = Routing(tasks=frozenset({"t1", "t2", "t3"}))
 
 
@@ -102,8 +104,11 @@ facts = st.fixed_dictionaries(
         "guard": some(*[None] * 12, *guards),
     }
 )
-words = st.just((None, None, None)) | st.tuples(
-    some(None, None, 0.0, 0.25, 1.0), some(None, None, "", "half"), some(None, None, "[1]", '"p"')
+words = st.just((None, None, None, None)) | st.tuples(
+    some(None, None, 0.0, 0.25, 1.0),
+    some(None, None, "", "half"),
+    some(None, None, "[1]", '"p"'),
+    some(None, None, "", "line\n", "ü" * 3, "LONG"),
 )
 failures = some(None, ("ValueError", "no"), ("E", "two\nlines"), ("E", ""))
 plain = some("1", '{"r":"ü"}', None).map(lambda result: {"verdict": Verdict.COMPLETED, "result": result})
@@ -155,6 +160,8 @@ class Agreement(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.dumped: list[Any] = []
         self.tokens: list[int] = []
+        self.entries: list[str] = []
+        self.seen: dict[str, int] = {}
         self.moves = 0
         """how many moves of the table the last step may have made of one job"""
 
@@ -266,6 +273,11 @@ class Agreement(RuleBasedStateMachine):
     def hear(self, worker: str) -> None:
         self.moves = 0
         self.pair.hear(worker)
+
+    @rule(worker=workers, command=some(None, *Command))
+    def command(self, worker: str, command: Command | None) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.command(worker, command))
 
     @rule(worker=workers)
     def retire(self, worker: str) -> None:
@@ -380,6 +392,42 @@ class Agreement(RuleBasedStateMachine):
             grant = self.pair.ask(lambda store: store.locks.acquire(name, holder, ttl))
             self.tokens += [grant.token] if grant.token is not None else []
 
+    # --- what surfaces keep ------------------------------------------------------------------------------------------
+
+    @rule(
+        added=few(
+            st.builds(
+                Tally,
+                queue=queues,
+                completed=st.integers(0, 2),
+                failed=st.integers(0, 1),
+                retried=st.integers(0, 1),
+                cancelled=st.integers(0, 1),
+            ),
+            3,
+        ),
+        span=some(0, 1, MINUTE, 10 * MINUTE),
+        step=some(MINUTE, 2 * MINUTE, 5 * MINUTE),
+    )
+    def tally(self, added: list[Tally], span: int, step: int) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.tallies.add(added))
+        self.pair.ask(lambda store: store.tallies.read(span, step))
+
+    @rule(count=some(None, 0, 7), detail=some(None, '{"a":1}'), again=st.booleans(), limit=limits, before=st.booleans())
+    def note(self, count: int | None, detail: str | None, again: bool, limit: int, before: bool) -> None:
+        if not (again and self.entries):
+            self.entries.append(self.new_id())
+        entry = Entry(id=self.entries[-1], who="ü", action="cancel jobs", target="x'", count=count, detail=detail)
+        self.moves = 0
+        self.pair.ask(lambda store: store.audit.write(entry))
+        self.pair.ask(lambda store: store.audit.read(limit, self.entries[-1] if before else None))
+
+    @rule(name=some("n1", "n2"), value=some("v1", "v2"))
+    def keep(self, name: str, value: str) -> None:
+        self.moves = 0
+        self.pair.ask(lambda store: store.keep(name, value))
+
     # --- readers and time -------------------------------------------------------------------------------------------
 
     @rule(
@@ -401,6 +449,18 @@ class Agreement(RuleBasedStateMachine):
         self.pair.ask(lambda store: store.count(chosen, by))
         self.pair.ask(lambda store: store.flows(page=page))
         self.pair.ask(lambda store: store.results(self.ids[-5:]))
+
+    @rule(queue=queues, limit=limits, anew=st.booleans())
+    def watch(self, queue: str, limit: int, anew: bool) -> None:
+        """What changed since the last look, of all that there was then."""
+        self.moves = 0
+        self.pair.ask(lambda store: store.changes(self.seen))
+        if anew:
+            self.seen = {id: to_instant(job.updated_at) for id, job in self.pair.jobs.items()}
+        self.pair.ask(lambda store: store.front(queue, limit))
+        self.pair.ask(lambda store: store.totals())
+        for id in [*self.ids[-3:], *{claim.id for claim, _ in self.pair.claims[-8:]}]:
+            self.pair.ask(lambda store, id=id: store.logs(id))
 
     @rule(span=some(1, SECOND, 5 * SECOND, LEASE - 1, LEASE, 60 * SECOND, -SECOND))
     def pass_time(self, span: int) -> None:

@@ -30,13 +30,14 @@ class Asking:
     async def ask(self, plan: Plan[T], within: float) -> T:
         """See `Driver.ask`. A question that nobody waits for any more is given up as well."""
         dropped = threading.Event()
+        limit = asyncio.timeout(within)
 
         def answer() -> T:
             result: T = self._read(plan, lambda: dropped.is_set() or self._stopped.is_set())
             return result
 
         try:
-            async with asyncio.timeout(within) as limit:
+            async with limit:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
         except TimeoutError:
             if not limit.expired():

@@ -161,21 +161,7 @@ SELECT asked, {columns} FROM "$schema".changed(%(ids)s::text[], %(instants)s::te
 CROSS JOIN LATERAL (SELECT (one.present).*) AS job ORDER BY asked COLLATE "C"
 
 -- name: front
--- The first of those that claims look at, and of those that wait behind their limits.
-SELECT id FROM (
-    (
-        SELECT id, - priority AS rank, turn, run_at, ref FROM "$schema".jobs
-        WHERE left(queue, 255) = left(%(queue)s, 255) AND queue = %(queue)s AND state = $queued AND NOT parked
-        ORDER BY - priority, turn, run_at, ref LIMIT %(limit)s
-    )
-    UNION ALL
-    (
-        SELECT id, - priority, turn, run_at, ref FROM "$schema".jobs
-        WHERE left(queue, 255) = left(%(queue)s, 255) AND queue = %(queue)s AND state = $queued AND parked
-        ORDER BY - priority, turn, run_at, ref LIMIT %(limit)s
-    )
-) AS first
-ORDER BY rank, turn, run_at, ref LIMIT %(limit)s
+SELECT id FROM "$schema".front(%(queue)s::text, %(limit)s::bigint)
 
 -- name: logs
 SELECT said.attempt, said.fence, right(string_agg(said.text, '' ORDER BY said.number), %(longest)s)

@@ -278,6 +278,33 @@ BEGIN
 END
 $body$;
 
+-- The first in line: of those that claims look at, and of those that wait behind their limits. Both stand in the order of
+-- an index already; to sort would be to read them all.
+CREATE FUNCTION "$schema".front(wanted text, most bigint) RETURNS TABLE (id text) LANGUAGE plpgsql STABLE
+SET search_path = "$schema", pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+SET enable_sort = off
+AS $body$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT id FROM (
+            (
+                SELECT id, - priority AS rank, turn, run_at, ref FROM jobs
+                WHERE left(queue, 255) = left(wanted, 255) AND queue = wanted AND state = $queued AND NOT parked
+                ORDER BY - priority, turn, run_at, ref LIMIT most
+            )
+            UNION ALL
+            (
+                SELECT id, - priority, turn, run_at, ref FROM jobs
+                WHERE left(queue, 255) = left(wanted, 255) AND queue = wanted AND state = $queued AND parked
+                ORDER BY - priority, turn, run_at, ref LIMIT most
+            )
+        ) AS first
+        ORDER BY rank, turn, run_at, ref LIMIT most;
+END
+$body$;
+
 -- How many rows the planner expects of a condition: by what the last ANALYZE saw, and how much the table grew since.
 CREATE FUNCTION "$schema".expected(condition text) RETURNS bigint LANGUAGE plpgsql
 SET search_path = "$schema", pg_temp
