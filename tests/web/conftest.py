@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,23 +138,29 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 @pytest_asyncio.fixture
 async def site(store_url: str) -> AsyncIterator[Site]:
     """On each store."""
-    async with AsyncExitStack() as clients:
-        made = Site(Stoker(store_url), clients)
-        declare(made.app)
-        try:
-            yield made
-        finally:
-            await made.app.aclose()
+    async with _on(Stoker(store_url)) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
 async def memory_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """In memory, for what has nothing to do with the store."""
     monkeypatch.chdir(tmp_path)
+    async with _on(Stoker("memory://")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def background_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    """With a worker in the background of this process."""
+    monkeypatch.chdir(tmp_path)
+    async with _on(Stoker(mode="async")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _on(app: Stoker) -> AsyncIterator[Site]:
+    declare(app)
     async with AsyncExitStack() as clients:
-        made = Site(Stoker("memory://"), clients)
-        declare(made.app)
-        try:
-            yield made
-        finally:
-            await made.app.aclose()
+        clients.push_async_callback(app.aclose)
+        yield Site(app, clients)
