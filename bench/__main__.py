@@ -2,6 +2,7 @@
 
 Stores: sqlite, postgres, redis; without a name, all whose servers are installed. Sections: drain, enqueue, latency,
 memory, idle, flow, scale; sqlite and postgres have web, postgres open_transaction; without a name, all of the store.
+live: streams of progress on two stores side by side; its sections are clients and streams.
 
 BENCH_ROUNDS    rounds of which the medians are taken (3)
 BENCH_SHARE     measure only every so many-th job, to see that all works (1)
@@ -17,7 +18,7 @@ from servers.process import ServerMissing
 
 from bench.results import Results, table
 
-STORES = ("sqlite", "postgres", "redis")
+STORES = ("sqlite", "postgres", "redis", "live")
 
 
 def measure(name: str, wanted: list[str]) -> None:
@@ -40,6 +41,7 @@ def main() -> None:
     """Measure what the command line names."""
     words = sys.argv[1:]
     known = {"drain", "enqueue", "latency", "memory", "idle", "flow", "scale", "web", "open_transaction", *STORES}
+    known |= {"clients", "streams"}
     if unknown := [word for word in words if word not in known]:
         raise SystemExit(f"{', '.join(unknown)}: no store and no section\n\n{__doc__}")
     stores = [word for word in words if word in STORES]

@@ -22,6 +22,8 @@ _log = logging.getLogger("stoker.web")
 _SHORTEST: Final = 0.1
 """Seconds from an answer to the next question, at least; and at least so many times as long as the answer took:"""
 _RESTS: Final = 4
+_LONG: Final = 2.0
+"""Seconds after which the next question comes all the same, unless the answer took even longer."""
 _SLOW: Final = 2.0
 """Seconds between two looks at what changes without a change of the record: places in line, and times that come."""
 _FRONT: Final = 1000
@@ -91,6 +93,8 @@ class _Watcher:
         self._nudged = asyncio.Event()
         self._chance = clock.chance()
         self._failures = 0
+        self._took = 0.0
+        """seconds that the last answers took"""
         self._slow_at = 0.0
         """when to look again at what changes by itself, on the monotonic clock"""
         self.task: asyncio.Task[None]  # held, because event loops hold tasks weakly
@@ -162,7 +166,8 @@ class _Watcher:
         if self._failures:
             _log.info("the store answers again; %d jobs are watched", len(self._watched))
             self._failures = 0
-        return max(_SHORTEST, _RESTS * took)
+        took, self._took = min(took, self._took), took  # one that was held up once says nothing of the next
+        return max(_SHORTEST, min(_RESTS * took, max(_LONG, took)))
 
     async def _look_at_lines(self) -> float:
         """Returns how many seconds the answers took."""
