@@ -16,7 +16,7 @@ from stoker.clock import SECOND, to_datetime
 from stoker.errors import InvalidArguments, InvalidOption, TaskError
 from stoker.options import Options
 from stoker.schedule_options import name_of
-from stoker.timing.definition import Definition
+from stoker.timing.definition import Definition, Misfire, Overlap
 from stoker.timing.expression import parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
@@ -26,7 +26,7 @@ FIELDS: Final = (
     *("name", "expression", "task", "args", "kwargs", "tz", "queue", "priority"),
     *("misfire", "overlap", "jitter", "start", "end", "run_on_start"),
 )
-EMPTY: Final[Mapping[str, str]] = dict.fromkeys(FIELDS, "") | {"misfire": "one", "overlap": "allow"}
+EMPTY: Final[Mapping[str, str]] = dict.fromkeys(FIELDS, "")
 
 
 class Wanted(Struct, frozen=True):
@@ -64,8 +64,8 @@ def wanted(draft: Draft, app: Stoker, known: Known | None = None) -> Wanted | No
         "args": args if known is None else revealed(args, *known.args),
         "kwargs": kwargs if known is None else revealed(kwargs, *known.kwargs),
         "tz": draft.read("tz", zone_of, None),
-        "misfire": texts["misfire"],
-        "overlap": texts["overlap"],
+        "misfire": texts["misfire"] or Misfire.ONE,
+        "overlap": texts["overlap"] or Overlap.ALLOW,
         "jitter": draft.read("jitter", _seconds, 0.0),
         "start": draft.read("start", moment_of, None),
         "end": draft.read("end", moment_of, None),
@@ -158,8 +158,8 @@ def revealed(typed: Any, shown: Any, real: Any) -> Any:
 def moment_of(text: str) -> datetime:
     """An aware datetime. Raises `InvalidOption`."""
     try:
-        moment: datetime = msgspec.convert(text.replace(" ", "T", 1), datetime)
-    except msgspec.ValidationError:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         raise InvalidOption(f"write a time as 2030-01-31T09:00Z, not {text[:50]!r}") from None
     if moment.utcoffset() is None:
         raise InvalidOption("say where that is: add Z for UTC, or an offset as +02:00")
