@@ -42,7 +42,7 @@ SHARED = {"--app", "--url", "--json", "--help"}
 
 
 def long_options(command: Any) -> set[str]:
-    return {name for one in command.params for name in one.opts if name.startswith("--")}
+    return {name for one in command.params for name in (*one.opts, *one.secondary_opts) if name.startswith("--")}
 
 
 def all_options(command: Any) -> set[str]:

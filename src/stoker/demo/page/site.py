@@ -55,7 +55,7 @@ class Site:
         self._visitors = Visitors(secret)
         self._assets = Assets(_HERE / "static")
         self._pages = Jinja2Templates(_HERE / "templates")  # what is put into these is escaped
-        self._pages.env.globals.update(asset=self._assets.link, quoted=_quoted, offer=offer)
+        self._pages.env.globals.update(asset=self._assets.link, quoted=_quoted, size=_size, offer=offer)
         self.enqueued: list[str] = []
 
     @property
@@ -164,3 +164,7 @@ def _quoted(pattern: Any, text: str) -> list[tuple[str, bool]]:
         pieces += [(text[end : match.start()], False), (match[0], True)]
         end = match.end()
     return [*pieces, (text[end:], False)]
+
+
+def _size(bytes: int) -> str:
+    return f"{bytes / 1e6:,.1f} MB" if bytes >= 1e6 else f"{bytes / 1e3:,.1f} kB"
