@@ -62,13 +62,16 @@ async def enqueue(desk: Desk, task: Task, draft: Draft, identity: Identity) -> I
     if draft.errors:
         return None
     engine = desk.app.engine
-    with draft.checking("args"):
+    with draft.checking():
         try:
             with fitting(task, args, kwargs) as (fit_args, fit_kwargs):
                 new = Call(task, options, fit_args, fit_kwargs).new_job(engine.new_ids())
         except Problem as problem:
             raise InvalidArguments(problem.detail) from None
-    if draft.errors:
+    if "" in draft.errors:
+        wrong = draft.errors.pop("")
+        named = any(f"'{name}'" in wrong or f"`{name}`" in wrong for name in kwargs)
+        draft.errors["kwargs" if named else "args"] = wrong
         return None
     [made] = await engine.ainsert_jobs([new])
     if not made.created and not identity.reaches((await desk.app.jobs.aget(made.id)).owner):

@@ -113,6 +113,8 @@ class JobPage:
     # --- again ------------------------------------------------------------------------------------------------------
 
     async def _again(self, visit: Visit) -> Facts:
+        if self._desk.config.read_only:
+            raise Problem(403, "read-only", "this server is read-only: nothing can be enqueued through it")
         job, shown = await self._old(visit)
         draft, left_out = begun(self._task(visit, job.task), shown)
         return self._form(visit, job, draft, left_out)

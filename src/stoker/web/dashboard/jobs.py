@@ -16,12 +16,14 @@ from stoker.job import Job, State
 from stoker.store import Action, Filter
 from stoker.store import Page as Window
 from stoker.web.answers import WITHIN
+from stoker.web.asking import is_storable
 from stoker.web.dashboard.amending import Amending
 from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
+from stoker.web.problem import Problem
 
 HERE: Final = "ui/jobs"
 _IN_PAGE: Final = 50
@@ -66,7 +68,7 @@ class JobPages:
 
         None where the store takes too long to find them.
         """
-        before, after = visit.query.get("before") or None, visit.query.get("after") or None
+        before, after = (_place(visit, name) for name in ("before", "after"))
         window = Window(_IN_PAGE + 1, None, after) if after else Window(_IN_PAGE + 1, before)
         try:
             found = await self._desk.answers.ask(visit.reach.find(which, window))
@@ -143,6 +145,14 @@ class JobPages:
 
 _PATIENCE: Final = 10.0
 """Seconds in which it must be known how many jobs would be changed."""
+
+
+def _place(visit: Visit, name: str) -> str | None:
+    """The id at which a page ends or begins. Raises a 422 for what no id can be."""
+    id = visit.query.get(name) or None
+    if id is not None and not is_storable(id):
+        raise Problem(422, "invalid-page", f"{name} must be the id of a job")
+    return id
 
 
 def latest(job: Job) -> tuple[str, datetime]:

@@ -63,7 +63,7 @@ class Live:
             showing.end()
 
     async def stream(self, request: Request) -> Response:
-        """Server-sent events: `blocks` (HTML by name), `trouble` while a page cannot be made, and `again` at the end."""
+        """Server-sent events: `blocks` (HTML by name), `trouble` while there is none, `again` at the end."""
         reach = reach_of(request)
         page = request.query_params.get("page", "")
         key = id(asyncio.get_running_loop()), reach.who, page
