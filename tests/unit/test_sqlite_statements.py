@@ -7,8 +7,9 @@ import sqlite3
 import pytest
 
 from stoker.drivers.sqlite import SqliteDriver
-from stoker.job import Outcome, Progress, Verdict
+from stoker.job import LIVE, Outcome, Progress, State, Verdict
 from stoker.plan import Reply, pump
+from stoker.store import Filter, Page
 from stoker.stores.sqlite import SqliteStore
 from stoker.stores.sqlite.texts import texts
 
@@ -82,3 +83,36 @@ def asked(plan):
 
     pump(plan, execute)
     return found
+
+
+SELECTIVE = [(state,) for state in sorted(set(State) - {State.COMPLETED})] + [
+    (State.FAILED, State.CANCELLED),
+    (State.QUEUED, State.PROCESSING),
+    tuple(sorted(LIVE)),
+]
+
+
+@pytest.mark.parametrize("states", SELECTIVE)
+@pytest.mark.parametrize("page", [Page(), Page(before="x"), Page(after="")])
+def test_few_jobs_are_not_looked_for_among_all(connection, states, page):
+    """Who asks for what is queued, running or failed gets it however many are completed."""
+    which = Filter(states=states, queue="q", text="t")
+    store = SqliteStore(lambda: 0)
+    for plan in (store.find(which, page), store.count(which)):
+        assert walked_over(connection, plan) <= LIVE_INDEXES
+
+
+def walked_over(connection, plan):
+    """The indexes, or tables, that the plan's statements walk."""
+    index = re.compile(r"USING (?:COVERING )?INDEX stoker_jobs_(\w+)")
+    walked = set()
+
+    def execute(statement):
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.params):
+            if _walked(step) and _walked(step) not in SMALL | PASSING:
+                found = index.search(step)
+                walked.add(found.group(1) if found else step)
+        return Reply(connection.execute(statement.text, statement.params).fetchall(), -1)
+
+    pump(plan, execute)
+    return walked

@@ -9,14 +9,17 @@ from stoker.store import Action, Change, Filter
 from stoker.stores.record import CODES, PARKED, to_json
 from stoker.stores.states import ENDED_BADLY, PROCESSING
 
+_BAD = frozenset({State.FAILED, State.CANCELLED})
+
 
 def state_in(*states: State) -> str:
     """The condition that a row is in one of these states; what is parked is queued.
 
     Literals, not parameters: only so does SQLite know that a partial index holds all the rows.
     """
-    codes = {CODES[State(state)] for state in states} | ({PARKED} if State.QUEUED in states else set())
-    return f"state IN ({', '.join(map(str, sorted(codes)))})"
+    codes = sorted({CODES[State(state)] for state in states} | ({PARKED} if State.QUEUED in states else set()))
+    found = f"state = {codes[0]}" if len(codes) == 1 else f"state IN ({', '.join(map(str, codes))})"
+    return f"{found} AND {ENDED_BADLY}" if _BAD.issuperset(states) else found
 
 
 _CONDITIONS = {

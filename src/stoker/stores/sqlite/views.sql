@@ -52,6 +52,21 @@ FROM json_each(:names) AS one CROSS JOIN stoker_jobs AS job
 WHERE job.workflow = one.value
 GROUP BY 1, 2
 
+-- name: unfinished
+-- Jobs of the states that are asked for, up to a limit: each by the index that holds only such jobs.
+SELECT json_group_array(ref) FROM (
+    SELECT ref FROM stoker_jobs WHERE state = $waiting AND :waiting
+    UNION ALL
+    SELECT ref FROM stoker_jobs WHERE state = $scheduled AND :scheduled
+    UNION ALL
+    SELECT ref FROM stoker_jobs WHERE state = $queued AND :queued
+    UNION ALL
+    SELECT ref FROM stoker_jobs WHERE state = $parked AND limit_key IS NOT NULL AND :queued
+    UNION ALL
+    SELECT ref FROM stoker_jobs WHERE state = $processing AND :processing
+    LIMIT :limit
+)
+
 -- name: totals
 -- Unfinished jobs by the index that holds them alone. Completed ones have none of their own: they are those that expire
 -- and did not end badly, by the narrowest indexes that there are.
