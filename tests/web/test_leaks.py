@@ -145,9 +145,11 @@ async def test_a_key_of_anothers_is_free(site: Any) -> None:
     await theirs.make()
     said = await site.ann.post("/jobs", json={"task": "add", "args": [1], "options": {"key": f"k-{CANARY}"}})
     assert (said.status_code, said.json()["owner"]) == (202, "ann")
-    for key in (f"k-{CANARY}", f"{CANARY}·k"):
-        again = await site.by("eve").post("/jobs", json={"task": "echo"}, headers={"idempotency-key": key})
-        assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "false")
+    again = await site.by("eve").post("/jobs", json={"task": "echo"}, headers={"idempotency-key": f"k-{CANARY}"})
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "false")
+    looks = {"key": f"{CANARY}·k-{CANARY}"}
+    again = await site.by("eve").post("/jobs", json={"task": "echo", "options": looks})
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "false")
 
 
 async def test_a_web_socket_of_anothers_job_is_as_one_of_none(memory_site: Any) -> None:

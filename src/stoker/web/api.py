@@ -31,6 +31,7 @@ _EVENTS = Operation(
     access=Access.FOLLOWERS,
     headers={"last-event-id": "the last event that was seen; what is the same is not sent again"},
     media="text/event-stream",
+    also={204: "it has ended, and the last event was seen: there is nothing more to come"},
 )
 
 

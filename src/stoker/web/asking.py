@@ -23,6 +23,7 @@ MOST: Final = 500
 _AT_ONCE: Final = 10_000
 """Ids that one request may name."""
 _WORDS: Final = ("queue", "task", "tag", "owner", "workflow", "key", "text")
+_STATES: Final = "|".join(State)
 _PAGING: Final = ("limit", "before", "token")
 _LIMIT: Final = re.compile(r"[0-9]{1,6}")
 
@@ -103,7 +104,7 @@ class Conditions(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
 class Listing(Struct, kw_only=True):
     """The parameters of a list's query."""
 
-    state: Annotated[str, Meta(pattern=f"^({'|'.join(State)})(,({'|'.join(State)}))*$")] | None = None
+    state: Annotated[str, Meta(pattern=f"^(({_STATES})(,({_STATES}))*)?$")] | None = None
     """one, or several with commas"""
     queue: str | None = None
     task: str | None = None

@@ -101,6 +101,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> Mapping[str,
         "security": _SECURITY[operation.access],
         "responses": {
             str(operation.status): _success(operation, schemas),
+            **{str(status): {"description": text} for status, text in operation.also.items()},
             **{str(status): _problem(status, text, schemas) for status, text in sorted(_refusals(operation).items())},
         },
     }

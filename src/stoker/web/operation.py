@@ -50,6 +50,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     media: str = JSON
     tells: Mapping[str, str] = {}
     """headers of the answer, and what they mean"""
+    also: Mapping[int, str] = {}
+    """statuses of answers without a body, and when they are given"""
     refuses: Mapping[int, str] = {}
     """statuses of its own problems, and when they are met; those that go without saying are left out"""
 
@@ -70,7 +72,8 @@ def routes_of(operations: Sequence[Operation]) -> list[BaseRoute]:
     for operation in operations:
         if operation.handler is not None:
             paths.setdefault(operation.path, {})[operation.method] = operation.handler
-    return [_route(path, handlers) for path, handlers in paths.items()]
+    greedy = sorted(paths, key=lambda path: path.endswith(":path}"))  # what takes slashes leaves others the first look
+    return [_route(path, paths[path]) for path in greedy]
 
 
 def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
