@@ -1,0 +1,280 @@
+"""The dashboard in a real browser, served by a real process, with real workers that are killed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+import places
+from browser.site import Site, opened
+from stoker import batch, chain
+from stoker.job import Failure, Outcome, Verdict
+from stoker.store import Routing, Want, Worker
+
+expect.set_options(timeout=30_000)
+
+ROOT = {"x-user": "root"}
+ATTACK = '"><img src=x onerror=alert(1)><script>alert(1)</script>{{7*7}}\u202e'
+
+PAGES = (
+    "",
+    "ui/jobs",
+    "ui/jobs?state=failed",
+    "ui/queues",
+    "ui/queues/limit?queue=default",
+    "ui/schedules",
+    "ui/schedules/new",
+    "ui/workflows",
+    "ui/workers",
+    "ui/audit",
+)
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(params=["sqlite-normal", "postgres"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    with places.fresh(request.param, tmp_path) as place, opened(tmp_path, place) as site:
+        yield site
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[Site]:
+    """A site with something on every page, among it what attackers write."""
+    with places.fresh("sqlite-normal", tmp_path) as place, opened(tmp_path, place) as site:
+        add, boom, steps = site.task("add"), site.task("boom"), site.task("steps")
+        for number in range(8):
+            add.using(owner=f"u{number % 3}", tags=["blue"]).enqueue(number, b=2)
+        boom.enqueue("it broke, as it was told")
+        app = site.tasks["app"]
+        app.schedules.add("every 5 minutes", add, name="nightly", args=[1])
+        app.queues.limit("mail", concurrency=5, rate="100/m")
+        worker = site.start("worker", "--drain")
+        worker.stop_when_done()
+        hostile(site)
+        chain(add.call(1), add.call(), batch([add.call(n) for n in range(3)], then=add.call(9))).enqueue()
+        add.using(delay=3600).enqueue(1)
+        add.using(queue="mail", priority=5).enqueue(1)
+        site.work()
+        steps.enqueue("running", 4)
+        site.allow("running", 1)
+        app.queues.pause("mail")
+        yield site
+
+
+def hostile(site: Site) -> None:
+    """A job that failed, and whose every text is an attack."""
+    app = site.app
+    evil = app.task(name=f"evil {ATTACK}"[:255])(_say)
+    id = evil.using(
+        queue=f"q{ATTACK}", owner=f"o{ATTACK}", tags=[f"t{ATTACK}"], key=f"k{ATTACK}", meta={ATTACK: ATTACK}
+    ).enqueue(ATTACK).id  # fmt: skip
+    store, run = app.engine.connection.store, app.engine.run
+    run(store.register(Worker(id="w", host=ATTACK, pid=1, version=ATTACK, concurrency=1), 3600 * 1_000_000))
+    routing = Routing(tasks=frozenset({evil.name}))
+    [claim] = run(store.exchange("w", [], [Want(None, 1)], routing, 1)).claims
+    assert claim.id == id
+    failure = Failure(attempt=1, type=ATTACK, message=ATTACK, traceback=ATTACK)
+    run(
+        store.exchange(
+            "w",
+            [Outcome(claim.ref, claim.fence, Verdict.FAILED, failure=failure, message=ATTACK, log=f"{ATTACK}\n")],
+        )
+    )
+
+
+def _say(text: str) -> None: ...
+
+
+def looks(page: Page, shots: Path | None, name: str) -> None:
+    """No rule of accessibility is broken, nothing sticks out sideways; and a picture, if somebody wants to see it."""
+    if shots is not None:
+        page.screenshot(path=shots / f"{name}.png", full_page=True)
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    assert found.violations_count == 0, f"{name} {page.url}: {found.generate_report()}"
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert over <= 0, f"{page.url} is {over} px too wide"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False)], ids=["light", "dark", "phone"])
+def test_every_page_can_be_used_by_everybody(
+    crowded: Site, visit: Visit, shots: Path | None, width: int, dark: bool
+) -> None:
+    url = crowded.serve()
+    page = visit(url, width=width, dark=dark, headers=ROOT)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script of an attacker ran: {dialog.message}"))
+    ids = {job.state.value: job.id for job in crowded.app.jobs.list()}
+    evil = next(job for job in crowded.app.jobs.list(state="failed") if job.task.startswith("evil"))
+    flow = crowded.app.workflows.list()[0].id
+    more = [f"ui/jobs/{id}" for id in (*ids.values(), evil.id)] + [f"ui/jobs/{evil.id}/again", f"ui/workflows/{flow}"]
+    kind = f"{'dark' if dark else 'light'}-{width}"
+    for number, where in enumerate((*PAGES, *more)):
+        page.goto(f"{url}/{where}")
+        expect(page.locator("h1")).to_be_visible()
+        assert "49" not in page.title()
+        looks(page, shots, f"{number:02}-{kind}-{re.sub(r'[^a-z]+', '-', where)[:30]}")
+
+
+def test_a_job_is_watched_through_the_death_of_its_worker(site: Site, visit: Visit) -> None:
+    first = site.work()
+    job = site.task("steps").enqueue("slow", 4)
+    page = visit(f"{site.serve()}/ui/jobs/{job.id}", headers=ROOT)
+    site.allow("slow", 2)
+    expect(page.locator("[data-live=head]")).to_contain_text("step 2")
+    bar = page.locator("[data-live=head] progress")
+    expect(bar).to_have_attribute("value", "0.5")
+    first.kill()
+    site.work()
+    site.allow("slow", 2)
+    expect(page.locator("[data-live=head]")).to_contain_text("Completed", ignore_case=True)
+    expect(page.locator("[data-live=result]")).to_contain_text("slow has 4 steps")
+    expect(page.locator("[data-live=attempts]")).to_contain_text("begins at 2 of 4")
+    expect(page.locator("[data-live=facts]")).to_contain_text("1 of 3")  # crashes
+
+
+def test_jobs_are_picked_and_cancelled_and_the_deed_is_written_down(site: Site, visit: Visit) -> None:
+    ids = [site.task("add").enqueue(number).id for number in range(3)]
+    page = visit(f"{site.serve()}/ui/jobs", headers=ROOT)
+    page.locator(f"#job-{ids[0]} [data-pick]").check()
+    page.locator(f"#job-{ids[2]} [data-pick]").check()
+    expect(page.locator("[data-picked]")).to_have_text("2")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator("body")).to_contain_text("2 jobs")
+    assert [site.app.jobs.get(id).state.value for id in ids] == ["queued"] * 3, "asking changes nothing"
+    page.get_by_role("button", name=re.compile("cancel 2 jobs", re.IGNORECASE)).click()
+    expect(page.get_by_role("status").filter(has_text="2 jobs")).to_be_visible()
+    assert [site.app.jobs.get(id).state.value for id in ids] == ["cancelled", "queued", "cancelled"]
+    page.goto(f"{site.url}/ui/audit")
+    expect(page.locator("main")).to_contain_text("cancel jobs")
+    expect(page.locator("main")).to_contain_text("root")
+
+
+def test_all_that_match_are_retried(site: Site, visit: Visit) -> None:
+    for number in range(60):
+        site.task("boom").enqueue(f"no {number}")
+    site.start("worker", "--drain").stop_when_done()
+    page = visit(f"{site.serve()}/ui/jobs?state=failed", headers=ROOT)
+    page.get_by_label("Which jobs").select_option("All that match")
+    page.get_by_role("button", name="Retry", exact=True).click()
+    page.get_by_role("button", name=re.compile("retry 60 jobs", re.IGNORECASE)).click()
+    expect(page.get_by_role("status").filter(has_text="60 jobs")).to_be_visible()
+    assert site.app.jobs.count() == {"queued": 60}
+
+
+def test_a_job_is_changed_and_enqueued_again(site: Site, visit: Visit) -> None:
+    job = site.task("add").using(owner="ada").enqueue(1, b=5)
+    page = visit(f"{site.serve()}/ui/jobs/{job.id}", headers=ROOT)
+    page.get_by_role("link", name="Edit and enqueue again").click()
+    args = page.locator("textarea").first
+    args.fill('["not a number"]')
+    submit = page.locator("main form button[type=submit], main form button:not([type])").last
+    submit.click()
+    expect(page.locator("main")).to_contain_text("expected `int`")
+    expect(page.locator("textarea").first).to_have_value('["not a number"]')
+    page.locator("textarea").first.fill("[20]")
+    page.locator("main form button[type=submit], main form button:not([type])").last.click()
+    expect(page.locator("[data-live=head]")).to_be_visible()
+    other = page.url.rsplit("/", 1)[1].partition("?")[0]
+    assert other != job.id
+    made = site.app.jobs.get(other)
+    assert (made.args, made.kwargs, made.owner) == ([20], {"b": 5}, "ada")
+
+
+def test_a_queue_is_paused_and_resumed(site: Site, visit: Visit) -> None:
+    site.task("add").enqueue(1)
+    page = visit(f"{site.serve()}/ui/queues", headers=ROOT)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    assert [queue.paused for queue in site.app.queues.list()] == [True]
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    assert [queue.paused for queue in site.app.queues.list()] == [False]
+
+
+def test_a_worker_is_stopped_from_the_page(site: Site, visit: Visit) -> None:
+    worker = site.work()
+    page = visit(f"{site.serve()}/ui/workers", headers=ROOT)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").or_(page.locator("main")).get_by_role(
+        "button", name=re.compile("stop", re.IGNORECASE)
+    ).last.click()
+    worker.wait()
+    expect(page.locator("main")).to_contain_text("No worker is running")
+
+
+def test_pages_are_reached_by_the_keyboard(site: Site, visit: Visit) -> None:
+    ids = [site.task("add").enqueue(number).id for number in range(3)]
+    page = visit(site.serve(), headers=ROOT)
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    page.wait_for_url("**/ui/jobs")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator(f"#job-{ids[1]} [data-pick]")).to_be_checked()
+    page.keyboard.press("/")
+    expect(page.locator("[data-search]")).to_be_focused()
+    page.keyboard.type("jx")
+    expect(page.locator("[data-search]")).to_have_value("jx")
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ui/jobs/0*")
+
+
+def test_colours_are_chosen_and_stay_so(site: Site, visit: Visit) -> None:
+    page = visit(site.serve(), headers=ROOT)
+
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light = background()
+    switch = page.locator("[data-theme-switch]")
+    for _ in range(3):
+        switch.click()
+        if background() != light:
+            break
+    dark = background()
+    assert dark != light
+    page.reload()
+    assert background() == dark
+
+
+def test_two_people_see_their_own_jobs(site: Site, visit: Visit) -> None:
+    mine = site.task("add").using(owner="ada", tags=["adas"]).enqueue(111)
+    other = site.task("add").using(owner="bob", tags=["bobs"]).enqueue(222)
+    url = site.serve()
+    page = visit(f"{url}/ui/jobs", headers={"x-user": "ada"})
+    expect(page.locator(f"#job-{mine.id}")).to_be_visible()
+    expect(page.locator(f"#job-{other.id}")).to_have_count(0)
+    assert "bob" not in page.content()
+    page.goto(f"{url}/ui/jobs/{other.id}")
+    expect(page.locator("h1")).to_be_visible()
+    assert "222" not in page.content()
+    assert "bob" not in page.content()
+    page.goto(f"{url}/ui/workers")
+    assert page.locator("table").count() == 0
+    with suppress(Exception):
+        page.goto(url)
+    assert "bob" not in page.content()
+
+
+def test_the_overview_follows_without_a_reload(site: Site, visit: Visit) -> None:
+    page = visit(site.serve(), headers=ROOT)
+    page.evaluate("window.same = true")
+    site.task("add").using(queue="fresh").enqueue(1)
+    expect(page.locator("main")).to_contain_text("fresh")
+    site.work()
+    expect(page.locator("main")).not_to_contain_text("fresh")
+    assert page.evaluate("window.same") is True
