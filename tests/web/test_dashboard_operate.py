@@ -144,6 +144,8 @@ async def test_these_pages_are_for_admins_only(memory_site, path: str):
 @pytest.mark.parametrize("part", PARTS)
 async def test_every_act_needs_a_token_a_right_and_a_server_that_may_change(memory_site, part: Any):
     flow = await flow_of(memory_site, None)
+    await memory_site.some_worker("w1")
+    made = await memory_site.app.schedules.aadd("@hourly", "jobs.add", name="nightly", args=[1])
     fields = {"queue": "mail", "name": "nightly", "worker": "w1", "sure": "yes", "expression": "@daily"}
     for act in part(memory_site.web.state.desk).acts:
         path = act.path.replace("{id}", flow)
@@ -152,13 +154,16 @@ async def test_every_act_needs_a_token_a_right_and_a_server_that_may_change(memo
         assert "reload the page" in bare.text
         stolen = {"csrf": await Csrf(memory_site.app.engine).token(Identity("ann")), **fields}
         assert (await memory_site.admin.post(path, data=stolen, headers=HTML)).status_code == 403
-        assert (await post(memory_site, path[1:], Identity("bob"), **fields)).status_code in (403, 404)
+        foreign = await post(memory_site, path[1:], Identity("bob"), **fields)
+        assert foreign.status_code == (404 if part is WorkflowPages else 403)
         memory_site.serve(read_only=True)
         refused = await post(memory_site, path[1:], **fields)
         assert (refused.status_code, "read-only" in refused.text) == (403, True)
         memory_site.serve()
     assert await memory_site.app.queues.alist() == []
-    assert await memory_site.app.schedules.alist() == []
+    assert await memory_site.app.schedules.alist() == [made]
+    assert [worker.command for worker in await memory_site.app.workers.alist()] == [None]
+    assert (await memory_site.app.workflows.aget(flow)).state is State.FAILED
     assert await audited(memory_site) == []
 
 

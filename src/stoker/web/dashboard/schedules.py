@@ -35,7 +35,7 @@ HERE: Final = "ui/schedules"
 _IN_PAGE: Final = 50
 _COMING: Final = 3
 _PREVIEWED: Final = 5
-_RUNS_IN_LIST: Final = 6
+_RUNS_IN_LIST: Final = 5
 
 
 class Row(Struct, frozen=True):
