@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page as a new visitor: `visit(url, width=…, dark=…, headers=…)`. One that logs an error fails the test."""
+    """Opens a page as a new visitor: `visit(url, width=…, dark=…, headers=…)`. An error of a script fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

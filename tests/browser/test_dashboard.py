@@ -253,7 +253,7 @@ def test_colours_are_chosen_and_stay_so(site: Site, visit: Visit) -> None:
 
 def test_two_people_see_their_own_jobs(site: Site, visit: Visit) -> None:
     mine = site.task("add").using(owner="ada", tags=["adas"]).enqueue(111)
-    other = site.task("add").using(owner="bob", tags=["bobs"]).enqueue(222)
+    other = site.task("boom").using(owner="bob", tags=["bobs"]).enqueue("words of bob")
     url = site.serve()
     page = visit(f"{url}/ui/jobs", headers={"x-user": "ada"})
     expect(page.locator(f"#job-{mine.id}")).to_be_visible()
@@ -261,7 +261,6 @@ def test_two_people_see_their_own_jobs(site: Site, visit: Visit) -> None:
     assert "bob" not in page.content()
     page.goto(f"{url}/ui/jobs/{other.id}")
     expect(page.locator("h1")).to_be_visible()
-    assert "222" not in page.content()
     assert "bob" not in page.content()
     page.goto(f"{url}/ui/workers")
     assert page.locator("table").count() == 0
