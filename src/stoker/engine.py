@@ -296,6 +296,7 @@ class Engine:
         """What tokens are signed with: of the settings, else one that is made once and kept in the store."""
         if self.settings.secret is not None:
             return self.settings.secret
+        self._check()
         if self._secret is None:
             self._secret = yield self._connection.store.keep("secret", clock.secret())
         assert self._secret is not None
