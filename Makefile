@@ -24,7 +24,7 @@ $(VENV)/ready: pyproject.toml scripts/pythons
 services:
 	@scripts/services
 
-demo: venv ## run a real job on a SQLite file, with its progress in the terminal
+demo: venv ## run a real job on a SQLite file, with its progress in the terminal and in a page
 	@$(BIN)/stoker demo
 
 test: venv services ## run all tests (under CI also the smoke part on every other Python of this machine)

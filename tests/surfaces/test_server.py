@@ -362,12 +362,9 @@ def test_identify_says_who_asks(hall):
             assert httpx.get(f"{url}/{made['id']}", headers={"x-user": name}).status_code == status
 
 
-@pytest.mark.parametrize("command", ["start", "server"])
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_nothing_is_open_to_all_where_nothing_says_who_asks(shop, command, host):
-    done = shop.run(command, "--host", host, "--port", "0")
-    assert (done.code, done.out) == (2, "")
-    assert "nothing says who asks: set identify" in done.err
+@pytest.mark.parametrize(("command", "host"), [("start", "0.0.0.0"), ("server", "::")])
+def test_nothing_is_open_to_all_where_nothing_says_who_asks(hall, command, host):
+    assert "nothing says who asks: set identify" in hall.refused(command, "--host", host, "--port", "0")
 
 
 def test_read_only_changes_nothing(hall):
@@ -470,6 +467,11 @@ def test_what_cannot_be_is_told(hall, shop, args, words):
     done = shop.run("start", "--app", "served:app", "--port", "0", *args)
     assert (done.code, done.out) == (2, "")
     assert words in " ".join(done.err.replace("│", " ").split())
+
+
+def test_a_fleet_whose_server_cannot_begin_ends(hall):
+    said = hall.refused("start", "--processes", "2", "--web", "web:missing", "--port", "0")
+    assert "--web web:missing: the module web has no 'missing'" in said
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn", "jinja2"])
