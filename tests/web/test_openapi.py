@@ -33,7 +33,7 @@ class Subject:
         self.app = Stoker("memory://", mode="queue")
         declare(self.app)
         self.web: Any = create(self.app, identify, rate=None, max_body=100_000)
-        self.document = json.loads(answer(document(Api(self.web.state.desk).operations, "")).body)
+        self.document = json.loads(answer(document(Api(self.web.state.desk).operations)).body)
         self.mine: list[str] = []
         self.theirs: list[str] = []
         asyncio.run(self._fill())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -61,4 +62,9 @@ class Api:
     async def describe(self, request: Request) -> Response:
         """The OpenAPI document."""
         _ = reach_of(request).who
-        return answer(document(self.operations, request.scope.get("root_path", "").rstrip("/")))
+        root = request.scope.get("root_path", "").rstrip("/")
+        return answer({**self._document, "servers": [{"url": root or "/"}]})
+
+    @cached_property
+    def _document(self) -> Mapping[str, Any]:
+        return document(self.operations)

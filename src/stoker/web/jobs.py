@@ -166,7 +166,8 @@ class JobRoutes:
         reach = reach_of(request)
         identity = reach.who
         page = page_of(request.query_params)
-        found = await reach.jobs(filter_of(request.query_params), replace(page, limit=page.limit + 1))
+        more = replace(page, limit=page.limit + 1)
+        found = await self._desk.answers.ask(reach.find(filter_of(request.query_params), more), _PATIENCE)
         jobs = found[: page.limit]
         after = jobs[-1].id if len(found) > page.limit else None
         shown = [self._desk.presenter.job(job, identity) for job in jobs]
@@ -269,6 +270,8 @@ class JobRoutes:
         return answer(self._desk.presenter.job(job, reach_of(request).identity), status, headers)
 
 
+_PATIENCE: Final = 5.0
+"""Seconds that a search may take."""
 _DONE: Final = {Action.CANCEL: "cancelled", Action.RETRY: "retried"}
 
 

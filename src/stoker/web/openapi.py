@@ -47,8 +47,8 @@ class ProblemDetails(Struct):
     """a sentence for people"""
 
 
-def document(operations: Sequence[Operation], root: str) -> Mapping[str, Any]:
-    """The document of these operations, under that path."""
+def document(operations: Sequence[Operation]) -> Mapping[str, Any]:
+    """The document of these operations, but for where they are served."""
     schemas, components = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -61,7 +61,6 @@ def document(operations: Sequence[Operation], root: str) -> Mapping[str, Any]:
             "version": version("stoker"),
             "description": "Background jobs: records for their owners, and what admins do. Errors are problem details.",
         },
-        "servers": [{"url": root or "/"}],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from stoker.job import LIVE
 from stoker.options import Rate, rate_text
-from stoker.store import Filter, QueueInfo, QueueLimit
+from stoker.store import Facet, Filter, QueueInfo, QueueLimit
 from stoker.web.answer import answer
+from stoker.web.answers import Answers
 from stoker.web.asking import document, is_storable
 from stoker.web.desk import Desk, reach_of
 from stoker.web.jobs import Nothing
@@ -105,7 +106,7 @@ class QueueRoutes:
         reach = reach_of(request)
         if reach.who.admin:
             return answer(Queues([shown(queue) for queue in await self._desk.app.queues.alist()]))
-        return answer(Queues(await own_queues(reach)))
+        return answer(Queues(await own_queues(reach, self._desk.answers)))
 
     async def pause(self, request: Request) -> Response:
         """Let no more jobs of a queue start."""
@@ -138,11 +139,11 @@ class QueueRoutes:
         return answer(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
 
 
-async def own_queues(reach: Reach) -> list[Queue]:
+async def own_queues(reach: Reach, ask: Answers) -> list[Queue]:
     """Where the unfinished jobs within reach are."""
     found: dict[str, Queue] = {}
     for state in sorted(LIVE):
-        for name, count in (await reach.count("queue", Filter(states=(state,)))).items():
+        for name, count in (await ask.ask(reach.counting(Filter(states=(state,)), Facet.QUEUE))).items():
             setattr(found.setdefault(name, Queue(name=name)), state.value, count)
     return [found[name] for name in sorted(found)]
 

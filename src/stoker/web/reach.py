@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -129,9 +128,7 @@ class Reach:
 
     async def count(self, by: str, which: Filter = Filter()) -> dict[str, int]:
         """How many match within reach, by `state`, `queue`, `task` or `owner`."""
-        if self._names_others(which):
-            return {}
-        return await self._app.jobs.acount(by, **_keywords(self.narrowed(which)))
+        return await self._engine.arun(self.counting(which, Facet(by)))
 
     def counting(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Plan[dict[str, int]]:
         """As `count`, to be asked where it may be costly."""
@@ -205,9 +202,3 @@ class Reach:
 _CHUNK = 500
 _CHUNKS = 8
 """Jobs that are read at once, and how often, to find workflows among them."""
-
-
-def _keywords(which: Filter) -> Mapping[str, Any]:
-    """A filter as the keywords of `app.jobs`."""
-    names = ("states", "queue", "task", "tag", "owner", "workflow", "key", "text")
-    return {name: getattr(which, name) for name in names}

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from stoker import clock
 from stoker.clock import to_datetime
 from stoker.job import State
-from stoker.store import Filter
 from stoker.tally_store import MINUTE, Tally
 from stoker.web.answer import answer
 from stoker.web.desk import Desk, reach_of
@@ -72,8 +71,9 @@ class StatRoutes:
         reach = reach_of(request)
         if reach.who.admin:
             return answer(await self._all())
-        counts = {State(name): count for name, count in (await reach.count("state", Filter())).items()}
-        return answer(Stats(jobs=counts, queues=await own_queues(reach)))
+        ask = self._desk.answers
+        counts = {State(name): count for name, count in (await ask.ask(reach.counting())).items()}
+        return answer(Stats(jobs=counts, queues=await own_queues(reach, ask)))
 
     async def _all(self) -> Stats:
         store, ask = self._desk.app.engine.connection.store, self._desk.answers.ask
