@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from stoker import Cancel, Context, Stoker
+from stoker import Cancel, Context, Stoker, Workflow
 from stoker.errors import StoreUnavailable, TookTooLong
 from stoker.job import Job, State
 from stoker.plan import Plan
@@ -141,7 +141,7 @@ async def test_no_form_is_taken_without_a_token_of_its_own_page(memory_site: Any
         for csrf in ("", "x", of_another, of_another[:-1]):
             answer = await post(memory_site.admin, path, {"queue": "q", "name": "n", "id": made.id}, csrf)
             assert answer.status_code == 403, path
-            assert "this form is too old, or comes from elsewhere" in parsed(answer).text
+            assert "This form is too old, or comes from elsewhere" in parsed(answer).text
     assert await audit_of(memory_site) == []
 
 
@@ -294,7 +294,7 @@ async def test_pages_of_admins_are_for_admins(memory_site: Any) -> None:
     for path in {*TABS} - {"/", "/ui/jobs", "/ui/workflows"}:
         answer = await memory_site.ann.get(path, headers=HTML)
         assert (answer.status_code, path) == (403, path)
-        assert "only admins see this" in parsed(answer).text
+        assert "Only admins see this" in parsed(answer).text
 
 
 # --- what is done is written down ------------------------------------------------------------------------------------
@@ -580,6 +580,35 @@ async def test_secret_arguments_are_left_out_and_that_is_said(memory_site: Any) 
     assert '{ "size": 3 }' in page.text
 
 
+async def test_results_of_other_steps_stand_where_they_belong(memory_site: Any) -> None:
+    app = memory_site.app
+
+    @app.task(name="jobs.list")
+    def listing(start: int) -> list[int]:
+        return [start, start + 1]
+
+    @app.task(name="jobs.sum")
+    def total(numbers: list[int], more: list[int] | None = None) -> int:
+        return sum(numbers)
+
+    flow = Workflow()
+    one, two = flow.add(listing.call(1)), flow.add(listing.call(5))
+    last = flow.add(total.call(one, more=two))
+    await flow.aenqueue()
+    path = f"/ui/jobs/{last.id}/again"
+    page = parsed(await memory_site.admin.get(path, headers=HTML))
+    assert "2 of them could not be read: null stands in the place" in page.text
+    assert "[ null ]" in page.text
+    await memory_site.work()
+    page = parsed(await memory_site.admin.get(path, headers=HTML))
+    assert "could not be read" not in page.text
+    assert "[ [ 1, 2 ] ]" in page.text
+    assert '{ "more": [ 5, 6 ] }' in page.text
+    answer = await post(memory_site.admin, path, {**BLANK, "args": "[[1, 2]]", "kwargs": '{"more": [5, 6]}'})
+    assert answer.status_code == 303
+    assert (await jobs_of(memory_site))[0].workflow is None
+
+
 async def test_others_than_admins_make_what_they_may(memory_site: Any) -> None:
     hidden = await memory_site.enqueue("ann", "jobs.hidden", ())
     gone = await memory_site.enqueue("ann", "jobs.add", (1,))
@@ -677,7 +706,7 @@ async def test_a_store_that_is_down_is_told_by_a_page_that_tries_again(memory_si
         assert answer.status_code == 503, path
         assert answer.headers["retry-after"] == "2"
         page = parsed(answer)
-        assert "the store of jobs cannot be reached now" in page.text
+        assert "The store of jobs cannot be reached now" in page.text
         assert "no route" not in page.text
         assert page.all("meta", content="2") == [{"http-equiv": "refresh", "content": "2"}]
     answer = await post(memory_site.admin, f"/ui/jobs/{made.id}/retry", {}, csrf)
@@ -722,7 +751,7 @@ async def test_a_mistake_of_ours_is_a_page_that_tells_nothing(memory_site: Any) 
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert answer.headers["content-security-policy"]
-    assert "something went wrong here" in parsed(answer).text
+    assert "Something went wrong here" in parsed(answer).text
 
 
 async def test_a_token_of_a_job_opens_no_page(memory_site: Any) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from stoker import clock
 from stoker.clock import to_datetime
 from stoker.errors import TookTooLong, UnknownTask
 from stoker.job import LIVE, Job, State
+from stoker.step import filled, needs
 from stoker.store import Action, Filter
 from stoker.store import Page as Window
+from stoker.task import Task
 from stoker.web.dashboard import timeline
 from stoker.web.dashboard.again import FIELDS, begun, enqueue
 from stoker.web.dashboard.draft import Draft
@@ -21,11 +26,21 @@ from stoker.web.dashboard.page import Act, Facts, Page
 from stoker.web.dashboard.visit import Visit
 from stoker.web.dashboard.words import address
 from stoker.web.desk import Desk
+from stoker.web.present import encoded
 from stoker.web.problem import Problem
 
 HERE: Final = "ui/jobs"
 _PARENTS: Final = 50
 """Parents that are listed."""
+
+
+class Blanks(Struct, frozen=True):
+    """What a form does not say, though the job did."""
+
+    secret: Sequence[str]
+    """names of arguments"""
+    unknown: Sequence[str]
+    """ids of steps whose results are not there; null stands in their place"""
 
 
 class JobPage:
@@ -95,7 +110,7 @@ class JobPage:
             return False
         return True
 
-    def _task(self, visit: Visit, name: str) -> Any:
+    def _task(self, visit: Visit, name: str) -> Task:
         """The task of that name, if this app declares it and this identity may enqueue it."""
         registry = self._desk.app.registry
         if not visit.identity.admin and registry.exposed(name).name != name:
@@ -115,17 +130,18 @@ class JobPage:
     async def _again(self, visit: Visit) -> Facts:
         if self._desk.config.read_only:
             raise Problem(403, "read-only", "this server is read-only: nothing can be enqueued through it")
-        job, shown = await self._old(visit)
-        draft, left_out = begun(self._task(visit, job.task), shown)
-        return self._form(visit, job, draft, left_out)
+        job = await visit.reach.own_job(visit.params["id"])
+        draft, blanks = await self._begun(visit, job, self._task(visit, job.task))
+        return self._form(visit, job, draft, blanks)
 
     async def _enqueue(self, visit: Visit, form: Form) -> Response:
-        job, shown = await self._old(visit)
+        job = await visit.reach.own_job(visit.params["id"])
         task = self._task(visit, job.task)
         draft = Draft.of(form, FIELDS)
         made = await enqueue(self._desk, task, draft, visit.identity)
         if made is None:
-            return visit.show("job_again.html", self._form(visit, job, draft, begun(task, shown)[1]), 422)
+            _, blanks = await self._begun(visit, job, task)
+            return visit.show("job_again.html", self._form(visit, job, draft, blanks), 422)
         if not made.created:
             return await visit.go(
                 f"{HERE}/{made.id}", "No job was made: this unfinished one stands in its place (by its key or guard)."
@@ -133,13 +149,23 @@ class JobPage:
         await self._desk.audit.write(visit.identity, "enqueue job", made.id, count=1, detail={"again": job.id})
         return await visit.go(f"{HERE}/{made.id}", "This is the new job.")
 
-    async def _old(self, visit: Visit) -> tuple[Job, Mapping[str, Any]]:
-        job = await visit.reach.own_job(visit.params["id"])
-        return job, self._desk.presenter.job(job, visit.identity)
+    async def _begun(self, visit: Visit, job: Job, task: Task) -> tuple[Draft, Blanks]:
+        """The form as it is at first, with the results of other steps where they belong."""
+        unknown: Sequence[str] = ()
+        if isinstance(job.overrides, Mapping) and job.overrides.get("fill") is not None:
+            payload = encoded((job.args, job.kwargs)).decode()
+            ids = needs(payload)
+            steps = await visit.reach.jobs(Filter(ids=tuple(ids), states=(State.COMPLETED,)), Window(max(1, len(ids))))
+            results = {step.id: encoded(step.result).decode() for step in steps}
+            args, kwargs = msgspec.json.decode(filled(payload, results, lenient=True))
+            job = replace(job, args=args, kwargs=kwargs)
+            unknown = [id for id in ids if id not in results]
+        draft, secret = begun(task, self._desk.presenter.job(job, visit.identity))
+        return draft, Blanks(secret, unknown)
 
-    def _form(self, visit: Visit, job: Job, draft: Draft, left_out: Sequence[str]) -> Facts:
+    def _form(self, visit: Visit, job: Job, draft: Draft, blanks: Blanks) -> Facts:
         offered = FIELDS if visit.identity.admin else [name for name in FIELDS if name in self._allowed]
-        return {"job": {"id": job.id, "task": job.task}, "draft": draft, "left_out": left_out, "offered": offered}
+        return {"job": {"id": job.id, "task": job.task}, "draft": draft, "blanks": blanks, "offered": offered}
 
     @property
     def _allowed(self) -> frozenset[str]:

@@ -32,9 +32,14 @@ def compact(number: float) -> str:
     return f"{number:g}"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, many: str = "") -> str:
     """`1 job`, `12,345 jobs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def sentence(text: str) -> str:
+    """An error's text as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def span(seconds: float | None) -> str:
@@ -188,6 +193,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "count": count,
     "compact": compact,
     "counted": counted,
+    "sentence": sentence,
     "span": span,
     "ago": ago,
     "stamp": stamp,

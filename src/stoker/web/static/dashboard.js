@@ -428,6 +428,11 @@
     const text = query.toString();
     history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : "") + location.hash);
   }
+  const tab = one(".tabs [aria-current]");
+  const strip = one(".tabs");
+  if (tab && strip.scrollWidth > strip.clientWidth) {
+    strip.scrollLeft = tab.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+  }
   document.body.append(tip);
   enliven();
   tellTheme();
