@@ -342,7 +342,7 @@ def test_a_dead_connection_is_found_out(visitor, puppets, site):
     puppets.end(id)
     page.clock.fast_forward(16_000)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(bar(page)).to_have_attribute("aria-valuenow", "100")
+    expect(bar(page)).to_have_attribute("aria-valuenow", "100", timeout=10_000)  # long before it looks by itself
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -25,7 +25,7 @@ _RESTS: Final = 4
 _LONG: Final = 2.0
 """Seconds after which the next question comes all the same, unless the answer took even longer."""
 _SLOW: Final = 2.0
-"""Seconds between two looks at what changes without a change of the record: places in line, and times that come."""
+"""Seconds between two looks at places in line, which change without a change of the record."""
 _FRONT: Final = 1000
 """Places in a line that are told; who stands further back is not told which."""
 _FIRST_RETRY: Final = 0.25
@@ -96,7 +96,7 @@ class _Watcher:
         self._took = 0.0
         """seconds that the last answers took"""
         self._slow_at = 0.0
-        """when to look again at what changes by itself, on the monotonic clock"""
+        """when to look again at places in line, on the monotonic clock"""
         self.task: asyncio.Task[None]  # held, because event loops hold tasks weakly
 
     # --- who comes and goes -----------------------------------------------------------------------------------------
@@ -151,12 +151,11 @@ class _Watcher:
     async def _tick(self) -> float:
         """Look once; returns for how many seconds to rest."""
         began = clock.monotonic()
-        slow = began >= self._slow_at
         try:
-            changed = await self._changes(slow)
+            changed = await self._changes()
             took = clock.monotonic() - began
             await _tell(changed)
-            if slow:
+            if began >= self._slow_at:
                 took += await self._look_at_lines()
         except AppClosed:
             self.end()
@@ -186,34 +185,29 @@ class _Watcher:
             await _tell(self._watched.values(), Sign.TROUBLE)
         return pause
 
-    async def _changes(self, slow: bool) -> list[Watched]:
+    async def _changes(self) -> list[Watched]:
         """What the store says of all watched jobs that is new; those of which there are news."""
         known = {id: watched.news for id, watched in self._watched.items()}
         if not known:
             return []
-        now = clock.now() if slow else 0
-        seen = {id: 0 if slow and _due(news.job, now) else _instant(news.job) for id, news in known.items()}
+        seen = {id: clock.to_instant(news.job.updated_at) for id, news in known.items()}
         answer = await self._engine.arun(self._engine.connection.store.changes(seen))
-        changed = [
-            watched
-            for job in answer.jobs
+        changed: list[Watched] = []
+        for job in answer.jobs:
+            watched = self._watched.get(job.id)
             # Who subscribed during the question may have brought a newer record: the next question is about that one.
-            if (watched := self._watched.get(job.id)) is not None and watched.news is known[job.id]
-            if self._take(watched, job)
-        ]
+            if watched is not None and watched.news is known[job.id]:
+                self._take(watched, job)
+                changed.append(watched)
         await _tell([self._watched.pop(id) for id in answer.gone if id in self._watched], Sign.GONE)
         return changed
 
-    def _take(self, watched: Watched, job: Job) -> bool:
-        """Whether the record makes news."""
+    def _take(self, watched: Watched, job: Job) -> None:
         last = watched.news
-        if _instant(last.job) == _instant(job) and last.job.state is job.state:
-            return False
         stays = last.job.queue == job.queue and job.state is State.QUEUED
         watched.news = News(job, last.position if stays else None)
         if job.finished:
             del self._watched[job.id]
-        return True
 
     async def _places(self) -> list[Watched]:
         """Who stands where in the queues of watched jobs; those whose place is another one now."""
@@ -231,15 +225,6 @@ class _Watcher:
                     watched.news = News(job, place)
                     changed.append(watched)
         return changed
-
-
-def _instant(job: Job) -> int:
-    return clock.to_instant(job.updated_at)
-
-
-def _due(job: Job, now: int) -> bool:
-    """Whether it may read otherwise by now, though its record is the same."""
-    return job.state is State.SCHEDULED and clock.to_instant(job.run_at) <= now
 
 
 async def _tell(watched: Iterable[Watched], sign: Sign | None = None) -> None:

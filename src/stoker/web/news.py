@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
 from stoker import clock
-from stoker.job import Job, State
+from stoker.job import Job
 
 T = TypeVar("T")
 
@@ -20,7 +20,8 @@ class News:
         self.job = job
         self.position = position
         """how many queued jobs are before it; None: not known, or not queued"""
-        self.id = _id(job, position)
+        instant = clock.to_instant(job.updated_at)
+        self.id = str(instant) if position is None else f"{instant}.{position}"
         """tells these news from all other news of the job"""
         self._encoded: dict[Hashable, object] = {}
 
@@ -30,11 +31,3 @@ class News:
         if found is None:
             found = self._encoded[audience] = encode(self)
         return cast("T", found)
-
-
-def _id(job: Job, position: int | None) -> str:
-    """The instant since which the job reads so: of its record, or at which it came due."""
-    instant = clock.to_instant(job.updated_at)
-    if job.state is State.QUEUED:
-        instant = max(instant, clock.to_instant(job.run_at))
-    return str(instant) if position is None else f"{instant}.{position}"
