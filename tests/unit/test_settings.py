@@ -32,7 +32,14 @@ def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
 
 
 def test_other_variables_are_left_alone(tmp_path: Path) -> None:
-    assert load({}, {"STOKER_SECRET": "x", "STOKER_LOG_LEVEL": "DEBUG"}, tmp_path) == Settings()
+    assert load({}, {"STOKER_COLOUR": "x", "STOKER_LOG_LEVEL": "DEBUG"}, tmp_path) == Settings()
+
+
+def test_a_secret_that_is_too_short_is_not_repeated(tmp_path: Path) -> None:
+    assert load({}, {"STOKER_SECRET": "sixteen letters!"}, tmp_path).secret == "sixteen letters!"
+    with pytest.raises(ConfigError) as caught:
+        load({}, {"STOKER_SECRET": "fifteen letters"}, tmp_path)
+    assert "fifteen letters" not in str(caught.value)
 
 
 def test_stoker_toml_comes_before_pyproject(tmp_path: Path) -> None:
@@ -57,6 +64,7 @@ def test_a_pyproject_without_our_table_says_nothing(tmp_path: Path) -> None:
         ({"STOKER_LEASE": "0.5"}, "lease must be at least 1 second, not 0.5"),
         ({"STOKER_LEASE": "nan"}, "lease must be at least 1 second, not nan"),
         ({"STOKER_GRACE": "-1"}, "grace must be zero or more seconds, not -1.0"),
+        ({"STOKER_SECRET": "fifteen letters"}, "secret must have at least 16 characters"),
     ],
 )
 def test_a_wrong_variable_is_named(tmp_path: Path, environ: dict[str, str], words: str) -> None:
