@@ -23,8 +23,9 @@ PATIENCE = 30_000
 """milliseconds before what should come to be seen is given up"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for the tests of one module: while it is open, no test of this process can have an event loop."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         if "CI" in os.environ:
