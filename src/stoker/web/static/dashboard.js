@@ -143,6 +143,7 @@
       heard = true;
       clearTimeout(patience);
       clearTimeout(worry);
+      worry = null;
     };
     source.addEventListener("blocks", (event) => {
       hear();
@@ -159,8 +160,7 @@
       watch();
     });
     source.addEventListener("error", () => {
-      clearTimeout(worry);
-      worry = setTimeout(() => trouble("The server does not answer. This page goes on by itself."), WORRY);
+      worry ??= setTimeout(() => trouble("The server does not answer. This page goes on by itself."), WORRY);
       if (source && source.readyState === EventSource.CLOSED) fallBack();
     });
     patience = setTimeout(() => heard || fallBack(), SILENT);
@@ -171,7 +171,7 @@
     clearTimeout(worry);
     clearInterval(poll);
     if (source) source.close();
-    source = poll = null;
+    source = poll = worry = null;
   }
 
   function fallBack() {
