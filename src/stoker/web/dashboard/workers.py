@@ -44,7 +44,7 @@ class WorkerPages:
     @property
     def pages(self) -> Sequence[Page]:
         """To be looked at."""
-        tab = Tab("Workers", "workers", "w")
+        tab = Tab("Workers", "workers", "k")
         return [Page(path=f"/{HERE}", template="workers.html", facts=self._list, tab=tab, admins_only=True)]
 
     @property

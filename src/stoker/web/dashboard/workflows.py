@@ -63,7 +63,7 @@ class WorkflowPages:
     @property
     def pages(self) -> Sequence[Page]:
         """To be looked at."""
-        tab = Tab("Workflows", "workflows", "f")
+        tab = Tab("Workflows", "workflows", "w")
         return [
             Page(path=f"/{HERE}", template="workflows.html", facts=self._list, tab=tab),
             Page(path=f"/{HERE}/{{id}}", template="workflow.html", facts=self._one),
