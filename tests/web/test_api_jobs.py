@@ -108,6 +108,15 @@ async def test_a_key_gives_the_first_job_again(site: Any) -> None:
     assert again.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_tasks_own_rule_for_keys_reads_values_and_not_json(site: Any) -> None:
+    for client in (site.ann, site.admin):
+        said = await client.post("/jobs", json={"task": "keyed", "args": ["2030-01-31T08:30:00Z"]})
+        assert said.status_code == 202, said.text
+        assert said.json()["key"] == "2030-01-31T08:30:00+00:00"
+    body = {"expression": "every day", "task": "keyed", "args": ["2030-01-31T08:30:00Z"]}
+    assert (await site.admin.post("/schedules", json=body)).status_code == 201
+
+
 async def test_cancel_and_retry(site: Any) -> None:
     job = await site.enqueue()
     said = await site.ann.post(f"/jobs/{job.id}/cancel", json={"reason": "not any more"})

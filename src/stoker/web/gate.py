@@ -202,7 +202,7 @@ def _is_loopback(text: str, *, otherwise: bool) -> bool:
         address = ip_address(text)
     except ValueError:
         return otherwise
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # before 3.13 it is none by itself
     return (mapped or address).is_loopback
 
 
