@@ -145,3 +145,26 @@ async def test_questions_have_connections_of_their_own_that_end_with_the_app(tmp
     await app.aclose()
     with pytest.raises(Exception, match="closed"):
         await answers._driver.arun(app.engine.connection.store.totals())  # type: ignore[union-attr]
+
+
+async def test_what_was_known_before_a_change_is_asked_again(made: tuple[Answers, Driver]) -> None:
+    answers, _ = made
+    assert await answers.kept("name", question) == 1
+    assert await answers.kept("name", question) == 1
+    answers.forget()
+    assert await answers.kept("name", question) == 2
+
+
+async def test_a_question_from_before_a_change_answers_nobody_after_it(made: tuple[Answers, Driver]) -> None:
+    answers, driver = made
+    driver.gate = asyncio.Event()
+    before = asyncio.ensure_future(answers.kept("name", question))
+    while not driver.asked:
+        await asyncio.sleep(0)
+    answers.forget()
+    after = asyncio.ensure_future(answers.kept("name", question))
+    while driver.asked < 2:
+        await asyncio.sleep(0)
+    driver.gate.set()
+    assert (await before, await after) == (1, 2)
+    assert await answers.kept("name", question) == 2

@@ -44,6 +44,7 @@ class Answers:
         self._driver: Driver | None = None
         self._kept: dict[Hashable, _Kept] = {}
         self._asking: dict[tuple[int, Hashable], asyncio.Task[Any]] = {}
+        self._changes = 0
 
     async def ask(self, plan: Plan[T], within: float = WITHIN) -> T:
         """The answer as it is now. Raises `TookTooLong`."""
@@ -65,17 +66,23 @@ class Answers:
             raise TookTooLong("the store takes too long to count this now")
         return cast(T, kept.answer)
 
+    def forget(self) -> None:
+        """Something was changed: what is asked from now on is asked anew."""
+        self._changes += 1
+        self._kept.clear()
+        self._asking.clear()
+
     async def _renewed(self, name: Hashable, plan: Callable[[], Plan[Any]], within: float) -> _Kept:
         here = id(asyncio.get_running_loop()), name
         task = self._asking.get(here)
         if task is None:
             task = self._asking[here] = asyncio.ensure_future(self._renew(name, plan, within))
-            task.add_done_callback(lambda _: self._asking.pop(here, None))
+            task.add_done_callback(lambda done: self._asking.get(here) is done and self._asking.pop(here))
         kept: _Kept = await asyncio.shield(task)  # who goes away leaves the others their answer
         return kept
 
     async def _renew(self, name: Hashable, plan: Callable[[], Plan[Any]], within: float) -> _Kept:
-        began = clock.monotonic()
+        began, changes = clock.monotonic(), self._changes
         try:
             answer = await self.ask(plan(), within)
         except TookTooLong:
@@ -88,6 +95,8 @@ class Answers:
         else:
             cost = clock.monotonic() - began
             kept = _Kept(answer, clock.monotonic() + min(_LONGEST, max(_SHORTEST, _TIMES * cost)))
+        if changes != self._changes:  # it may be an answer from before
+            return kept
         self._kept.pop(name, None)
         self._kept[name] = kept
         while len(self._kept) > _MOST:

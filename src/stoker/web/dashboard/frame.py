@@ -74,7 +74,9 @@ class Frame:
             await self._csrf.check(request, form, visit.identity)
             if act.admins_only:
                 _ = reach.admin
-            return await act.do(visit, form)
+            answer = await act.do(visit, form)
+            self._desk.answers.forget()  # whoever did it sees what became of it
+            return answer
 
         return do
 

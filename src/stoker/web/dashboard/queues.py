@@ -62,7 +62,7 @@ class QueuePages:
 
     async def _list(self, _: Visit) -> Facts:
         store, answers = self._desk.app.engine.connection.store, self._desk.answers
-        census = await answers.ask(store.census())
+        census = await answers.kept("census", store.census)
         tallies = await answers.kept("tallies of an hour", lambda: store.tallies.read(_MINUTES * MINUTE))
         return {"rows": rows(census.queues, tallies, clock.now()), "busy": bool(census.workers)}
 
