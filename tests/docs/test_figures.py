@@ -85,6 +85,55 @@ def test_each_store_with_results_has_a_block_of_its_own(figures, stores):
         assert number in text
 
 
+WEB = {
+    "page overview": {"first_ms": 812.0, "median_ms": 3.21, "status": 200},
+    "page jobs, text that none has": {"first_ms": 2000.0, "median_ms": 2000.0, "status": 503},
+    "drain while nobody looks": {"per_second": 20_007.0, "ratio": 1.0},
+    "drain while the overview is open": {"per_second": 19_008.0, "ratio": 0.95},
+}
+
+
+def test_pages_have_figures_once_they_are_measured(figures, stores):
+    stores["postgres"]["web"] = WEB
+    lines = figures["full"](stores)
+    assert "| overview | 3.2 | 812 |" in lines
+    assert "Given up after its time: jobs, text that none has." in lines
+    assert "| nobody looks | 20,007 | 1.00 |" in lines
+    assert "| the overview is open | 19,008 | 0.95 |" in lines
+    del stores["postgres"]["web"], stores["sqlite"]
+    assert "Pages and the API" not in "\n".join(figures["full"](stores))
+
+
+STREAMS = {
+    "machine": {**MACHINE, "sqlite": "3.40", "postgresql": "17.1", "settings": "one process"},
+    "rounds": {"clients": 3, "streams": 1},
+    "clients": {
+        "stoker, SQLite, 1,000 clients on 1 job": {"told": 1_000, "p50_ms": 150.4, "p99_ms": 201.0, "last_ms": 9.04},
+    },
+    "streams": {
+        "stoker, PostgreSQL, 10,000 streams on 1,000 jobs, 100 changes/s": {
+            "questions_per_second": 4.56,
+            "question_ms": 12.3,
+            "events_per_second": 1_009.0,
+            "server_cpu_percent": 34.5,
+            "store_cpu_percent": 1.0,
+            "kb_a_stream": 21.3,
+        },
+    },
+}
+
+
+def test_streams_have_figures_once_they_are_measured(figures, stores):
+    before = figures["short"](stores)
+    stores["live"] = STREAMS
+    lines = figures["full"](stores)
+    assert "## Live streams" in lines
+    assert "| SQLite, 1,000 clients on 1 job | 150 | 201 | 9.0 |" in lines
+    assert "| PostgreSQL, 10,000 streams on 1,000 jobs, 100 changes/s | 4.6 | 12 | 1,009 | 34 | 21 |" in lines
+    assert any("SQLite 3.40, PostgreSQL 17.1; one process" in line for line in lines)
+    assert figures["short"](stores) == before
+
+
 def test_a_peer_that_did_not_run_is_named_with_the_reason(figures, stores):
     lines = figures["full"](stores)
     assert lines.count("- Peer was left out: it does not start") == 1
