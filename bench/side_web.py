@@ -52,22 +52,24 @@ async def pages() -> dict:
     return found
 
 
-async def look() -> None:
-    """Every page, every other second, until this process is ended."""
+async def look(what: str) -> None:
+    """At the overview, or at all pages one after the other: every other second, until this process is ended."""
     async with client() as web:
+        for path in PAGES.values():
+            await web.get(path)
         print("looking", flush=True)
         while True:
-            began = time.monotonic()
-            for path in PAGES.values():
+            for path in PAGES.values() if what == "all" else ["/"]:
+                began = time.monotonic()
                 await web.get(path)
-            await asyncio.sleep(max(0.0, 2.0 - (time.monotonic() - began)))
+                await asyncio.sleep(max(0.0, 2.0 - (time.monotonic() - began)))
 
 
-def watched(jobs: int, looked_at: bool) -> dict:
+def watched(jobs: int, what: str) -> dict:
     """The drain of `side_scale`, with somebody at the pages or not."""
-    if not looked_at:
+    if not what:
         return drain(jobs)
-    command = bound([sys.executable, "-m", "bench.side_web", "look"])
+    command = bound([sys.executable, "-m", "bench.side_web", "look", what])
     with subprocess.Popen(command, stdout=subprocess.PIPE) as somebody:
         assert somebody.stdout is not None
         somebody.stdout.readline()
@@ -79,7 +81,7 @@ def watched(jobs: int, looked_at: bool) -> dict:
 
 if __name__ == "__main__":
     if sys.argv[1] == "look":
-        run_loop(look())
+        run_loop(look(sys.argv[2]))
     result = run_loop(pages()) if sys.argv[1] == "pages" else watched(*map(json.loads, sys.argv[2:]))
     app.close()
     print(json.dumps(result))

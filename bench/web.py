@@ -9,13 +9,13 @@ from bench.places import Place
 
 
 def web(place: Place) -> dict[str, Facts]:
-    """How long pages take, and how fast a worker drains with nobody looking and with somebody at every page."""
+    """How long pages take, and how fast a worker drains while nobody looks, while the overview is open, and while
+    somebody goes through all the pages and searches.
+    """
     found = {f"page {name}": facts for name, facts in run("web", place, "pages").items()}
-    drains = {
-        "drain, nobody looks": partial(run, "web", place, "drain", jobs(50_000), False),
-        "drain, somebody looks at all pages": partial(run, "web", place, "drain", jobs(50_000), True),
-    }
-    found |= rounds(drains)
-    alone, watched = (found[name]["per_second"] for name in drains)
-    found["drain, somebody looks at all pages"]["ratio"] = watched / alone
+    looks = {"nobody looks": "", "the overview is open": "overview", "somebody goes through all pages": "all"}
+    drains = rounds({name: partial(run, "web", place, "drain", jobs(100_000), look) for name, look in looks.items()})
+    for name, facts in drains.items():
+        ratio = facts["per_second"] / drains["nobody looks"]["per_second"]
+        found[f"drain while {name}"] = {**facts, "ratio": ratio}
     return found
