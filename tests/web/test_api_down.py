@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from servers import PostgresServer, RedisServer
+from servers.process import ServerMissing
+from tests.web.conftest import Site, declare
 
+from stoker import Stoker
 from stoker.drivers.memory import MemoryDriver
 from stoker.errors import StoreBroken, StoreUnavailable, TookTooLong
 from stoker.web import health
@@ -107,3 +113,39 @@ async def test_the_first_request_makes_the_store(site: Any) -> None:
     """Nothing was opened before, and whoever asks first does not wait for another."""
     assert (await site.by(None).get("/health/ready")).status_code == 200
     assert (await site.ann.get("/jobs")).json() == {"jobs": [], "next": None}
+
+
+@pytest.mark.parametrize("kind", ["postgres", "redis"])
+async def test_a_server_that_stops_and_comes_back(kind: str) -> None:
+    """The real thing: the same application answers 503 meanwhile, and the right thing after."""
+    make = PostgresServer if kind == "postgres" else lambda: RedisServer(durable=True)
+    try:
+        server = make().start()
+    except ServerMissing as missing:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(missing))
+    try:
+        async with AsyncExitStack() as clients:
+            app = Stoker(server.url)
+            clients.push_async_callback(app.aclose)
+            declare(app)
+            site = Site(app, clients)
+            job = (await site.ann.post("/jobs", json={"task": "add", "args": [1]})).json()
+            assert (await site.by(None).get("/health/ready")).status_code == 200
+            server.stop()
+            for method, path, body in (
+                *(("GET", "/jobs", None), ("GET", f"/jobs/{job['id']}", None), ("GET", "/stats", None)),
+                *(("POST", "/jobs", {"task": "add", "args": [2]}), ("POST", f"/jobs/{job['id']}/cancel", {})),
+                ("GET", "/health/ready", None),
+            ):
+                said = await site.ann.request(method, path, json=body)
+                assert (said.status_code, said.headers.get("retry-after")) == (503, "2"), (path, said.text)
+            server.start()
+            async with asyncio.timeout(60):
+                while (await site.by(None).get("/health/ready")).status_code != 200:
+                    pass
+            assert (await site.ann.get(f"/jobs/{job['id']}")).json() == job
+            assert (await site.ann.get("/stats")).json()["jobs"] == {"queued": 1}
+    finally:
+        server.close()
