@@ -77,6 +77,15 @@ async def test_what_identify_cannot_be() -> None:
         Identity(None)
     with pytest.raises(ConfigError, match="must be admin"):
         Identity("")
+    with pytest.raises(ConfigError, match="is a text, not 5"):
+        Identity(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a\x00", "\ud800"])
+async def test_names_that_no_store_could_hold(site: Any, name: str) -> None:
+    site.serve(identify=lambda _: Identity(name))
+    for method, path in (("GET", "/jobs"), ("POST", "/jobs"), ("GET", "/stats"), ("GET", "/ui/jobs")):
+        assert (await site.ann.request(method, path, json={"task": "add", "args": [1]})).status_code == 403
 
 
 # --- without identify: this machine only ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stoker import tokens
 from stoker.app import Stoker
 from stoker.errors import ConfigError, InvalidToken
+from stoker.web.asking import is_storable
 from stoker.web.config import Config
 from stoker.web.identity import LOCAL, Identity
 from stoker.web.pace import Pace
@@ -109,6 +110,8 @@ class Gate:
             found = await found
         if found is not None and not isinstance(found, Identity):
             raise ConfigError(f"identify must return an Identity or None, not {found!r}")
+        if found is not None and not is_storable(found.owner or ""):
+            raise Problem(403, "forbidden", "nobody of that name can have jobs here: it is not Unicode without NUL")
         return found
 
     async def _token(self, connection: HTTPConnection, *, needed: bool) -> str | None:

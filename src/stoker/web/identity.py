@@ -17,6 +17,8 @@ class Identity(Struct, frozen=True):
     admin: bool = False
 
     def __post_init__(self) -> None:
+        if self.owner is not None and not isinstance(self.owner, str):
+            raise ConfigError(f"the owner of an Identity is a text, not {self.owner!r}: write Identity(str(…))")
         if not self.admin and not self.owner:
             raise ConfigError("an Identity without an owner must be admin: Identity(owner=…) or Identity(None, True)")
 
