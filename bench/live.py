@@ -52,7 +52,7 @@ class Live:
                 for changes, words in ((0, "nothing happens"), (100, "100 changes/s")):
                     side = partial(alone, empty, "streams", number(streams), number(jobs), changes, seconds(10))
                     sides[f"stoker, {name}, {streams:,} streams on {jobs:,} jobs, {words}"] = side
-        return rounds(sides, 1)
+        return rounds(sides)
 
 
 @contextmanager
