@@ -169,6 +169,14 @@ async def test_a_worker_that_stands_still_is_not_alive(site: Any, monkeypatch: p
     assert (await nobody.get("/health/live")).status_code == 200
 
 
+async def test_a_worker_whose_store_is_down_needs_no_restart(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site.app.lifespan(scheduler=False)(None):
+        [worker] = site.app.at_work
+        monkeypatch.setattr(worker._keeper, "reaches", False)
+        assert worker.trouble == "the store does not answer"
+        assert (await site.by(None).get("/health/live")).status_code == 200
+
+
 async def test_a_worker_that_has_died_is_not_alive(memory_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def decide(*_: Any) -> Any:
         raise RuntimeError("died")

@@ -181,6 +181,19 @@ def test_silence_is_broken_by_comments(puppets, serve, monkeypatch):
         ] * 2
 
 
+def test_a_stream_ends_after_a_while_so_that_its_client_says_again_who_it_is(puppets, serve, monkeypatch):
+    monkeypatch.setattr("stoker.web.streams._LIFE", 0.2)
+    site = serve(puppets)
+    id = puppets.begun()
+    with listening(events_of(site, id)) as stream:
+        [first] = [event for event in stream.events() if event.data]
+        assert first.name == "progress"
+    site.await_quiet()
+    puppets.end(id)
+    with listening(events_of(site, id)) as stream:
+        assert [event.name for event in stream.events() if event.data] == ["completed"]
+
+
 def test_streams_outlive_the_store(puppets, site, monkeypatch):
     id = puppets.begun()
     engine = puppets.app.engine

@@ -56,10 +56,13 @@ class HealthRoutes:
         ]
 
     async def live(self, _: Request) -> Response:
-        """Whether this process makes progress: its event loop does if this is answered, and so do its workers."""
+        """Whether this process makes progress: its event loop does if this is answered, and so do its workers.
+
+        A store that is down does not count: workers go on trying, and no restart would bring it back.
+        """
         for worker in self._desk.app.at_work:
-            if trouble := worker.trouble:
-                raise Problem(503, "not-alive", trouble, headers=_LATER)
+            if stuck := worker.stuck:
+                raise Problem(503, "not-alive", stuck, headers=_LATER)
         return answer(Health())
 
     async def ready(self, _: Request) -> Response:

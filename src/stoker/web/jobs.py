@@ -194,8 +194,7 @@ class JobRoutes:
         changed = await reach.amend_one(id, action, reason)
         job = await reach.job(id)
         if changed:
-            if reach.who.admin:
-                await self._desk.audit.write(reach.who, f"{action.value} job", id, count=changed)
+            await self._desk.audit.write(reach.who, f"{action.value} job", id, count=changed)
         elif action is not Action.CANCEL or not (job.cancel_requested or job.state is State.CANCELLED):
             raise Problem(409, f"cannot-{action.value}", f"a job that is {job.state.value} cannot be {_DONE[action]}")
         return self._record(request, job)

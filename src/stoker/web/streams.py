@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from stoker import clock
 from stoker.job import Job
 from stoker.web.desk import Desk, reach_of
 from stoker.web.follower import Follower, Sign
@@ -25,6 +26,9 @@ _QUIET: Final = 15.0
 """Seconds of silence after which a stream says that it lives, so that nothing between takes it for dead."""
 _STALLED: Final = 30.0
 """Seconds for which a client may take nothing in before its stream is given up."""
+_LIFE: Final = 900.0
+"""Seconds, less up to a third by chance, after which a stream ends and its client has to say again who it is: tokens
+expire, and people sign out. Browsers connect again by themselves, and are told what they missed."""
 _RECONNECT: Final = b"retry: 2000\n\n"
 _HEADERS: Final = {
     "cache-control": "no-cache, no-transform",
@@ -43,6 +47,7 @@ class StreamRoutes:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._open: set[object] = set()
+        self._chance = clock.chance()
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -66,7 +71,12 @@ class StreamRoutes:
         self._open.add(place)
         try:
             with self._desk.hub.follow(job, None if job.finished else seen) as follower:
-                yield follower
+                life = _LIFE * (1 - self._chance.random() / 3)
+                ending = asyncio.get_running_loop().call_later(life, follower.tell, Sign.CLOSED)
+                try:
+                    yield follower
+                finally:
+                    ending.cancel()
         finally:
             self._open.discard(place)
 

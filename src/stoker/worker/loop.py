@@ -134,12 +134,17 @@ class WorkerLoop:
     @property
     def trouble(self) -> str | None:
         """What keeps it from working now; None: nothing does."""
-        still = clock.monotonic() - self._progressed_at
-        if still >= self._options.lease:
-            return f"the claim loop has not turned for {still:.0f} s"
+        if self.stuck is not None:
+            return self.stuck
         if self._dispatcher.failures or not self._keeper.reaches:
             return "the store does not answer"
         return "the store does not know this worker, which lost its lease" if self.id is None else None
+
+    @property
+    def stuck(self) -> str | None:
+        """Why it does not come back by itself; None: it does, also from a store that is down for a while."""
+        still = clock.monotonic() - self._progressed_at
+        return f"the claim loop has not turned for {still:.0f} s" if still >= self._options.lease else None
 
     def stop(self, grace: float | None = None) -> None:
         """Claim no more; running jobs get the grace (seconds), then they are stopped and given back.

@@ -33,7 +33,7 @@
   const HELD_UP = 30 * SECOND; // how long to ask from time to time before a stream is tried again
   const LONGEST_HELD_UP = 300 * SECOND;
   const HIDDEN = 10 * SECOND; // a page that nobody looks at for so long gives its connections back, and asks that often
-  const FLICKER = 1.5 * SECOND; // a connection that is back within this was never lost, to the eye
+  const FLICKER = 3 * SECOND; // a connection that is back within this was never lost, to the eye
 
   // --- where records come from ---------------------------------------------------------------------------------------
 
