@@ -1,6 +1,7 @@
-"""A Flask application. Run it in this folder: `uvicorn flask_app:site`, and open http://127.0.0.1:8000.
+"""A Flask application. Run it in this folder: `stoker start --web flask_app:site --port 8000`, with its worker.
 
-Or, with worker, scheduler and site in one process: `stoker start --web flask_app:site --port 8000`.
+Or by any ASGI server: `uvicorn flask_app:site --no-access-log` (addresses may hold tokens, which are for no log).
+Then open http://127.0.0.1:8000.
 
 Flask itself is a WSGI application: one thread for each request, and none to spare for a page that listens for minutes.
 So it stands behind a small ASGI front, where Stoker's routes are its neighbours: ten thousand open streams hold no

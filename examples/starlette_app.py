@@ -1,6 +1,7 @@
-"""A plain Starlette application. Run it in this folder: `uvicorn starlette_app:site`, and open http://127.0.0.1:8000.
+"""A plain Starlette application. Run it in this folder: `stoker start --web starlette_app:site --port 8000`, with its worker.
 
-Or, with worker, scheduler and site in one process: `stoker start --web starlette_app:site --port 8000`.
+Or by any ASGI server: `uvicorn starlette_app:site --no-access-log` (addresses may hold tokens, which are for no log).
+Then open http://127.0.0.1:8000.
 """
 
 from __future__ import annotations

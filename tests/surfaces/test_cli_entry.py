@@ -40,7 +40,20 @@ def test_every_command_of_the_design_is_there():
     wanted = {("jobs", name) for name in jobs} | {("queues", name) for name in ("list", "pause", "resume")}
     wanted |= {("workers", "list")}
     wanted |= {
-        (name,) for name in ["demo", "init", "worker", "start", "enqueue", "stats", "top", "doctor", "migrate", "bench"]
+        (name,)
+        for name in [
+            "demo",
+            "init",
+            "worker",
+            "server",
+            "start",
+            "enqueue",
+            "stats",
+            "top",
+            "doctor",
+            "migrate",
+            "bench",
+        ]
     }
     assert wanted <= COMMANDS.keys()
 
@@ -106,7 +119,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("command", [("worker",), ("start",), ("enqueue", "resize"), ("jobs", "list"), ("doctor",)])
+@pytest.mark.parametrize(
+    "command", [("worker",), ("start",), ("server",), ("enqueue", "resize"), ("jobs", "list"), ("doctor",)]
+)
 @pytest.mark.parametrize("target", BAD)
 def test_an_app_that_cannot_be_had_is_a_message_and_2(shop, target, command):
     shop.write("crooked.py", "oops")

@@ -223,7 +223,7 @@ def test_drain_fires_nothing(shop):
 
 
 def test_nothing_to_start_is_a_usage_error(shop):
-    assert shop.run("start", "--no-worker", "--no-scheduler").code == 2
+    assert shop.run("start", "--no-worker", "--no-scheduler", "--no-server").code == 2
 
 
 # --- the configuration file -----------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_without_the_apps_code_they_are_nobodys(shop):
 
 def test_a_shell_line_runs_and_keeps_its_last_words(shop, eventually, monkeypatch):
     toml(shop, TABLES)
-    process = shop.spawn("start", env=os.environ | {"STOKER_WORD": "today"})
+    process = shop.spawn("start", "--no-server", env=os.environ | {"STOKER_WORD": "today"})
     try:
         eventually(lambda: "completed" in states_of(shop, "backup"))
     finally:

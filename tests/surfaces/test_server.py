@@ -485,12 +485,6 @@ def test_a_missing_extra_is_named(hall, package):
         assert process.returncode == 0, err
 
 
-def test_nothing_to_start(shop):
-    done = shop.run("start", "--no-worker", "--no-scheduler", "--no-server")
-    assert done.code == 2
-    assert "there is nothing to start" in " ".join(done.err.replace("│", " ").split())
-
-
 def test_standard_output_is_the_url_alone(hall):
     with hall.running("start") as running:
         running.enqueue("add", 1, 2)
