@@ -373,7 +373,7 @@ def test_the_environment_declares_no_schedules():
 
 def test_a_task_that_is_not_there_is_told_and_holds_up_no_other(shop, eventually):
     toml(shop, TABLES.replace('"resize"', '"resise"'))
-    process = shop.spawn("start")
+    process = shop.spawn("start", "--no-server")
     try:
         eventually(lambda: "completed" in states_of(shop, "backup"))
     finally:
