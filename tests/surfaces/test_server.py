@@ -140,7 +140,7 @@ class Hall:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name, text in (("served", SERVED), ("web", WEB), ("who", WHO)):
+        for name, text in (("served", SERVED), ("shop_web", WEB), ("who", WHO)):
             (folder / f"{name}.py").write_text(text)
 
     @contextmanager
@@ -287,7 +287,7 @@ def test_a_worker_that_cannot_begin_takes_the_server_with_it(hall):
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("start",), ("start", "--web", "web:api")], ids=["ours", "theirs"])
+@pytest.mark.parametrize("command", [("start",), ("start", "--web", "shop_web:api")], ids=["ours", "theirs"])
 def test_streams_end_before_the_server_does(hall, command):
     mount = "stoker/" if "--web" in command else ""
     with hall.running(*command) as running:
@@ -307,7 +307,7 @@ def test_streams_end_before_the_server_does(hall, command):
 
 
 def test_a_request_under_way_ends(hall, eventually):
-    with hall.running("start", "--web", "web:api") as running:
+    with hall.running("start", "--web", "shop_web:api") as running:
         answers = []
         asking = threading.Thread(target=lambda: answers.append(running.client.get("slow")))
         asking.start()
@@ -331,7 +331,7 @@ def accepts(url: str) -> bool:
 
 
 def test_a_second_signal_waits_for_nothing(hall, eventually):
-    with hall.running("start", "--web", "web:api") as running:
+    with hall.running("start", "--web", "shop_web:api") as running:
         asking = threading.Thread(target=ask, args=(running, "slow"))
         asking.start()
         eventually((hall.folder / "inside").exists)
@@ -400,7 +400,7 @@ def test_a_prefix_may_be_taken_off_by_the_proxy_or_left_on(hall, path):
 
 
 def test_ones_own_application_is_served_beside_the_worker(hall):
-    with hall.running("start", "--web", "web:api") as running:
+    with hall.running("start", "--web", "shop_web:api") as running:
         assert running.client.get("").text == "hello below ''"
         assert running.client.get("add").text == "3"
         assert (hall.folder / "begun").exists()
@@ -411,7 +411,7 @@ def test_ones_own_application_is_served_beside_the_worker(hall):
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_its_lifespan_starts_no_second_worker(hall, eventually, processes):
-    with hall.running("start", "--web", "web:double", "--processes", processes) as running:
+    with hall.running("start", "--web", "shop_web:double", "--processes", processes) as running:
         assert running.client.get("add").text == "3"
         eventually(lambda: len(running.workers()) == int(processes))
         assert running.client.get("add").text == "3"
@@ -419,12 +419,12 @@ def test_its_lifespan_starts_no_second_worker(hall, eventually, processes):
 
 
 def test_the_app_of_the_application_is_found(hall):
-    with hall.running("start", "--web", "web:api", STOKER_APP="") as running:
+    with hall.running("start", "--web", "shop_web:api", STOKER_APP="") as running:
         assert running.client.get("add").text == "3"
 
 
 def test_an_application_that_cannot_begin_ends_everything(hall):
-    with hall.begun("start", "--web", "web:refuses", "--port", "0") as process:
+    with hall.begun("start", "--web", "shop_web:refuses", "--port", "0") as process:
         out, err = process.communicate(timeout=WAIT)
         assert process.returncode == 1
         assert out == ""
@@ -455,11 +455,11 @@ def test_a_port_that_is_taken(shop, command):
         (["--identify", "nowhere:identify"], "there is no module 'nowhere'"),
         (["--identify", "who:missing"], "identify who:missing: the module who has no 'missing'"),
         (["--identify", "who:nobody"], "identify who:nobody is NoneType, and cannot be called"),
-        (["--web", "web"], "--web takes MODULE:ATTRIBUTE, as in web:api, not 'web'"),
-        (["--web", "web:number"], "--web web:number is int, and cannot be called"),
-        (["--web", "web:wsgi"], "--web web:wsgi is a WSGI application; put it into a2wsgi.WSGIMiddleware"),
-        (["--web", "web:api", "--no-server"], "without the server, nothing serves --web"),
-        (["--web", "web:api", "--read-only"], "your own application says itself who may do what"),
+        (["--web", "shop_web"], "--web takes MODULE:ATTRIBUTE, as in web:api, not 'shop_web'"),
+        (["--web", "shop_web:number"], "--web shop_web:number is int, and cannot be called"),
+        (["--web", "shop_web:wsgi"], "--web shop_web:wsgi is a WSGI application; put it into a2wsgi.WSGIMiddleware"),
+        (["--web", "shop_web:api", "--no-server"], "without the server, nothing serves --web"),
+        (["--web", "shop_web:api", "--read-only"], "your own application says itself who may do what"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -470,8 +470,8 @@ def test_what_cannot_be_is_told(hall, shop, args, words):
 
 
 def test_a_fleet_whose_server_cannot_begin_ends(hall):
-    said = hall.refused("start", "--processes", "2", "--web", "web:missing", "--port", "0")
-    assert "--web web:missing: the module web has no 'missing'" in said
+    said = hall.refused("start", "--processes", "2", "--web", "shop_web:missing", "--port", "0")
+    assert "--web shop_web:missing: the module shop_web has no 'missing'" in said
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn", "jinja2"])

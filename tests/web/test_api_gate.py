@@ -102,6 +102,18 @@ async def test_others_are_not(memory_site: Any, host: str) -> None:
     assert (said.status_code, said.json()["type"]) == (403, "urn:stoker:closed")
 
 
+@pytest.mark.parametrize(("address", "status"), [("10.0.0.1", 403), ("127.0.0.1", 200)])
+async def test_an_address_that_only_the_wsgi_server_told(memory_site: Any, address: str, status: int) -> None:
+    inner = create(memory_site.app)
+
+    async def bridged(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "client": None, "wsgi_environ": {"REMOTE_ADDR": address}}, receive, send)
+
+    transport = httpx.ASGITransport(bridged)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as web:
+        assert (await web.get("/workers")).status_code == status
+
+
 @pytest.mark.parametrize(
     "name",
     ["forwarded", "x-forwarded-for", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto", "X-FORWARDED-FOR"],
