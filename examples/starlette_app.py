@@ -1,4 +1,4 @@
-"""A plain Starlette application. Run it in this folder, with its worker: `stoker start --web starlette_app:site`.
+"""A plain Starlette application, with its worker: in this folder, `stoker start --web starlette_app:site --port 8000`.
 
 Or by any ASGI server: `uvicorn starlette_app:site --no-access-log` (addresses may hold tokens, which are for no log).
 Then open http://127.0.0.1:8000.
