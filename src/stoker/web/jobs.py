@@ -176,8 +176,8 @@ class JobRoutes:
     async def logs(self, request: Request) -> Response:
         """What the attempts of one job logged; a token is not enough for that."""
         reach = reach_of(request)
-        _ = reach.who
-        return answer(Logs(await reach.logs(request.path_params["id"])))
+        job = await reach.own_job(request.path_params["id"])
+        return answer(Logs(await reach.logs(job)))
 
     async def cancel(self, request: Request) -> Response:
         """Cancel one job. Asked twice, it is cancelled once."""

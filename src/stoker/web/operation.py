@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from stoker.web.answer import JSON
+from stoker.web.desk import reach_of
+from stoker.web.reach import Reach
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -20,12 +22,22 @@ _CONVERTER: Final = re.compile(r"\{(\w+):\w+\}")
 
 
 class Access(StrEnum):
-    """Who may ask for it at all; which records they reach is another question."""
+    """Who may ask for it at all: a route sees to that. Which records they reach is another question."""
 
     ALL = "everybody"
     FOLLOWERS = "whoever has a token for the job, or says who they are"
     PEOPLE = "whoever says who they are"
     ADMINS = "admins"
+
+    def check(self, reach: Reach) -> None:
+        """Raises a 401 or 403 for who may not. Nobody at all does not come so far: see `Gate`."""
+        match self:
+            case Access.ADMINS:
+                _ = reach.admin
+            case Access.PEOPLE:
+                _ = reach.who
+            case Access.ALL | Access.FOLLOWERS:
+                pass
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -67,13 +79,24 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 def routes_of(operations: Sequence[Operation]) -> list[BaseRoute]:
-    """One route for each path, so that whoever asks with another method hears of all that there are."""
+    """One route for each path, so that whoever asks with another method hears of all that there are.
+
+    A handler is called only for those who have the access that its operation says.
+    """
     paths: dict[str, dict[str, Handler]] = {}
     for operation in operations:
         if operation.handler is not None:
-            paths.setdefault(operation.path, {})[operation.method] = operation.handler
+            paths.setdefault(operation.path, {})[operation.method] = _checked(operation.access, operation.handler)
     greedy = sorted(paths, key=lambda path: path.endswith(":path}"))  # what takes slashes leaves others the first look
     return [_route(path, paths[path]) for path in greedy]
+
+
+def _checked(access: Access, handler: Handler) -> Handler:
+    async def handle(request: Request) -> Response:
+        access.check(reach_of(request))
+        return await handler(request)
+
+    return handle
 
 
 def _route(path: str, handlers: Mapping[str, Handler]) -> Route:

@@ -73,10 +73,11 @@ class Reach:
             raise JobNotFound(id)
         return job
 
-    async def logs(self, id: str) -> list[Log]:
-        """What its attempts logged."""
-        await self.job(id)
-        return await self._engine.arun(self._engine.connection.store.logs(id))
+    async def logs(self, job: Job) -> list[Log]:
+        """What the attempts of a job that may be changed logged. Raises `JobNotFound`."""
+        if not self.who.reaches(job.owner):
+            raise JobNotFound(job.id)
+        return await self._engine.arun(self._engine.connection.store.logs(job.id))
 
     def narrowed(self, which: Filter) -> Filter:
         """The same filter, of jobs within reach; keys are as the owner wrote them."""
@@ -126,12 +127,8 @@ class Reach:
             case Action.PRIORITISE:
                 raise Problem(422, "invalid-option", "priorities are not changed over HTTP")
 
-    async def count(self, by: str, which: Filter = Filter()) -> dict[str, int]:
-        """How many match within reach, by `state`, `queue`, `task` or `owner`."""
-        return await self._engine.arun(self.counting(which, Facet(by)))
-
     def counting(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Plan[dict[str, int]]:
-        """As `count`, to be asked where it may be costly."""
+        """How many match within reach, by state, queue, task or owner."""
         which = Filter(ids=()) if self._names_others(which) else self.narrowed(which)
         return self._engine.connection.store.count(which, by)
 
@@ -194,7 +191,7 @@ class Reach:
         """Whether all of its jobs are within reach."""
         if self.who.admin:
             return True
-        mine = await self.count("state", Filter(workflow=id))
+        mine = await self._engine.arun(self.counting(Filter(workflow=id)))
         everything = await self._app.jobs.acount("state", workflow=id)
         return sum(mine.values()) == sum(everything.values())
 

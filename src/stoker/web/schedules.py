@@ -139,27 +139,26 @@ class ScheduleRoutes:
             ),
         ]
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, _: Request) -> Response:
         """All schedules."""
-        _ = reach_of(request).admin
         found = await self._desk.app.schedules.alist()
         return answer(Schedules([self._desk.presenter.schedule(record) for record in found]))
 
     async def read(self, request: Request) -> Response:
         """One schedule."""
-        _ = reach_of(request).admin
         return self._record(await self._desk.app.schedules.aget(_name(request)))
 
     async def add(self, request: Request) -> Response:
         """Make a schedule."""
-        admin = reach_of(request).admin
         said = await document(request, NewSchedule, self._desk.config.max_body)
         task = self._desk.app.registry.find(said.task)
         with fitting(task, said.args, said.kwargs) as (args, kwargs):
             options = {**asdict(said), "args": args, "kwargs": kwargs}
             del options["expression"], options["task"]
             made = await self._desk.app.schedules.aadd(said.expression, task.name, **options)
-        await self._desk.audit.write(admin, "make schedule", made.name, detail={"expression": made.expression})
+        await self._desk.audit.write(
+            reach_of(request).who, "make schedule", made.name, detail={"expression": made.expression}
+        )
         return self._record(made, 201, {"location": f"{_root(request)}/schedules/{quote(made.name, safe='')}"})
 
     async def pause(self, request: Request) -> Response:
@@ -185,14 +184,12 @@ class ScheduleRoutes:
 
     async def remove(self, request: Request) -> Response:
         """Forget it."""
-        admin = reach_of(request).admin
         name = _name(request)
         await self._desk.app.schedules.aremove(name)
-        await self._desk.audit.write(admin, "remove schedule", name)
+        await self._desk.audit.write(reach_of(request).who, "remove schedule", name)
         return Response(status_code=204)
 
     async def _named(self, request: Request) -> str:
-        _ = reach_of(request).admin
         await document(request, Nothing, self._desk.config.max_body)
         return _name(request)
 

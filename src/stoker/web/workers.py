@@ -88,9 +88,8 @@ class WorkerRoutes:
             answer=Told,
         )
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, _: Request) -> Response:
         """The worker processes."""
-        _ = reach_of(request).admin
         now = clock.now()
         return answer(Workers([shown(worker, now) for worker in await self._desk.app.workers.alist()]))
 
@@ -99,12 +98,12 @@ class WorkerRoutes:
         verbs = {"quiet": workers.aquiet, "wake": workers.awake, "stop": workers.astop}
 
         async def tell(request: Request) -> Response:
-            admin, id = reach_of(request).admin, request.path_params["id"]
+            id = request.path_params["id"]
             await document(request, Nothing, self._desk.config.max_body)
             if not is_storable(id):
                 raise WorkerNotFound(id)
             await verbs[verb](id)
-            await self._desk.audit.write(admin, f"{verb} worker", id)
+            await self._desk.audit.write(reach_of(request).who, f"{verb} worker", id)
             return answer(Told(id, command))
 
         return tell

@@ -68,7 +68,7 @@ class JobPage:
     async def _facts(self, visit: Visit) -> Facts:
         job = await visit.reach.own_job(visit.params["id"])
         shown = self._desk.presenter.job(job, visit.identity)
-        logs = await visit.reach.logs(job.id)
+        logs = await visit.reach.logs(job)
         return {
             "job": shown,
             "moments": timeline.moments(job),
