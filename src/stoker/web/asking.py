@@ -134,16 +134,16 @@ def filter_of(params: QueryParams, *, others: tuple[str, ...] = _PAGING) -> Filt
             known = ", ".join(("state", *_WORDS, "older_than"))
             raise Problem(422, "invalid-filter", f"there is no filter {name[:50]!r}; the filters are {known}")
     facts: dict[str, Any] = {name: _text(name, params[name]) for name in _WORDS if params.get(name)}
-    if named := [part for text in params.getlist("state") for part in text.split(",") if part]:
+    if named := [part for text in params.getlist("state") if text for part in text.split(",")]:
         facts["states"] = tuple(_state(text) for text in named)
-    if age := params.get("older_than"):
+    if (age := params.get("older_than")) is not None:
         facts["idle_for"] = _age(age)
     return Filter(**facts)
 
 
 def page_of(params: QueryParams) -> Page:
     """The page that a query asks for: `limit`, and `before`, the last id of the page before."""
-    limit = params.get("limit") or "50"
+    limit = params.get("limit", "50")
     if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MOST:
         raise Problem(422, "invalid-page", f"limit must be a whole number from 1 to {MOST}, not {limit[:20]!r}")
     before = params.get("before") or None
