@@ -139,6 +139,15 @@ def storable(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_storable(text: str) -> bool:
+    """Whether every store can hold it as it is. What is not storable names nothing."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
+
+
 class Inserted(Struct, frozen=True):
     """What an insert says of one job."""
 

@@ -16,6 +16,7 @@ from stoker.web.desk import Desk
 from stoker.web.health import HealthRoutes
 from stoker.web.jobs import JobRoutes
 from stoker.web.metrics import MetricRoutes
+from stoker.web.mount import mount_of
 from stoker.web.openapi import document
 from stoker.web.operation import Access, Operation, routes_of
 from stoker.web.queues import QueueRoutes
@@ -61,8 +62,7 @@ class Api:
 
     async def describe(self, request: Request) -> Response:
         """The OpenAPI document."""
-        root = request.scope.get("root_path", "").rstrip("/")
-        return answer({**self._document, "servers": [{"url": root or "/"}]})
+        return answer({**self._document, "servers": [{"url": mount_of(request) or "/"}]})
 
     @cached_property
     def _document(self) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from stoker.clock import to_span
 from stoker.errors import LONGEST
-from stoker.job import State
+from stoker.job import State, is_storable
 from stoker.store import Filter, Page
 from stoker.web.problem import Problem
 
@@ -172,12 +172,3 @@ def _text(name: str, text: str) -> str:
     if not is_storable(text):
         raise Problem(422, "invalid-filter", f"{name} must be Unicode without NUL")
     return text
-
-
-def is_storable(text: str) -> bool:
-    """Whether a store could hold it at all. What is not storable names nothing."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from stoker.store import Action, Filter
 from stoker.web.answer import answer
 from stoker.web.asking import Conditions, document
+from stoker.web.bodies import Counted
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Handler, Operation
 from stoker.web.present import encoded
@@ -31,12 +32,6 @@ class CancelMany(Many, forbid_unknown_fields=True):
     """Which jobs, and why."""
 
     reason: str | None = None
-
-
-class Counted(Struct):
-    """How many jobs were changed, or would be."""
-
-    count: int
 
 
 _SUMMARIES: Final = {

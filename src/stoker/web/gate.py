@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stoker import tokens
 from stoker.app import Stoker
 from stoker.errors import ConfigError, InvalidToken
-from stoker.web.asking import is_storable
+from stoker.job import is_storable
 from stoker.web.config import Config
 from stoker.web.identity import LOCAL, Identity
+from stoker.web.mount import path_of
 from stoker.web.pace import Pace
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach
@@ -73,7 +74,7 @@ class Gate:
                 await self._answer(connection, problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["reach"] = reach
-        by_token = reach.identity is None and not _path(connection).startswith(_OPEN)
+        by_token = reach.identity is None and not path_of(connection).startswith(_OPEN)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -87,7 +88,7 @@ class Gate:
         await self._inner(scope, receive, send_with_headers)
 
     async def _admit(self, connection: HTTPConnection) -> Reach:
-        path = _path(connection)
+        path = path_of(connection)
         if path.startswith(_OPEN):
             return Reach(self._app, None)
         identity = await self._identify(connection)
@@ -153,12 +154,6 @@ class Gate:
                 f"too many requests; ask again in {wait} s",
                 headers={"retry-after": str(wait)},
             )
-
-
-def _path(connection: HTTPConnection) -> str:
-    """The path below where this application is mounted."""
-    path: str = connection.scope["path"]
-    return path.removeprefix(connection.scope.get("root_path", "").rstrip("/"))
 
 
 def _bearer(connection: HTTPConnection) -> str | None:

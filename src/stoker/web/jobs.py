@@ -20,9 +20,11 @@ from stoker.task import Task
 from stoker.web.answer import answer
 from stoker.web.arguments import fitting
 from stoker.web.asking import Listing, document, filter_of, page_of
+from stoker.web.bodies import Nothing, Reason
 from stoker.web.desk import Desk, reach_of
 from stoker.web.idempotency import contradicts, guarded
 from stoker.web.identity import Identity
+from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
 from stoker.web.present import stored_key
 from stoker.web.problem import Problem
@@ -37,16 +39,6 @@ class Enqueue(Struct, forbid_unknown_fields=True):
     kwargs: Mapping[str, Any] = {}
     options: Mapping[str, Any] = {}
     """as `task.using` takes them; others than admins may give some only. `run_at` is a time with its zone"""
-
-
-class Reason(Struct, forbid_unknown_fields=True):
-    """Why somebody cancels."""
-
-    reason: str | None = None
-
-
-class Nothing(Struct, forbid_unknown_fields=True):
-    """Nothing needs to be said."""
 
 
 class Expiry(Struct, forbid_unknown_fields=True):
@@ -225,8 +217,10 @@ class JobRoutes:
             raise Problem(
                 422, "idempotency-key-reused", "this Idempotency-Key was used for another request; choose a new one"
             )
-        where = f"{request.scope.get('root_path', '').rstrip('/')}/jobs/{job.id}"
-        told = {"location": where, "idempotency-replayed": "false" if inserted.created else "true"}
+        told = {
+            "location": f"{mount_of(request)}/jobs/{job.id}",
+            "idempotency-replayed": "false" if inserted.created else "true",
+        }
         return self._record(request, job, 202, told)
 
     def _call(self, said: Enqueue, identity: Identity) -> Call:

@@ -9,14 +9,14 @@ from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stoker.job import LIVE
+from stoker.job import LIVE, is_storable
 from stoker.options import Rate, rate_text
 from stoker.store import Facet, Filter, QueueInfo, QueueLimit
 from stoker.web.answer import answer
 from stoker.web.answers import Answers
-from stoker.web.asking import document, is_storable
+from stoker.web.asking import document
+from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
-from stoker.web.jobs import Nothing
 from stoker.web.operation import Access, Operation
 from stoker.web.problem import Problem
 from stoker.web.reach import Reach

@@ -9,10 +9,9 @@ from msgspec.structs import replace
 from stoker.app import Stoker
 from stoker.engine import Engine
 from stoker.errors import JobNotFound, WorkflowNotFound
-from stoker.job import Job, Log
+from stoker.job import Job, Log, is_storable
 from stoker.plan import Plan
 from stoker.store import Action, Change, Facet, Filter, Page
-from stoker.web.asking import is_storable
 from stoker.web.identity import Identity
 from stoker.web.present import stored_key
 from stoker.web.problem import Problem

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.errors import ScheduleNotFound
+from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.web.answer import answer
 from stoker.web.arguments import fitting
-from stoker.web.asking import document, is_storable
+from stoker.web.asking import document
+from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
-from stoker.web.jobs import Nothing
+from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
 
 _Short = Annotated[str, Meta(max_length=500)]
@@ -159,7 +161,7 @@ class ScheduleRoutes:
         await self._desk.audit.write(
             reach_of(request).who, "make schedule", made.name, detail={"expression": made.expression}
         )
-        return self._record(made, 201, {"location": f"{_root(request)}/schedules/{quote(made.name, safe='')}"})
+        return self._record(made, 201, {"location": f"{mount_of(request)}/schedules/{quote(made.name, safe='')}"})
 
     async def pause(self, request: Request) -> Response:
         """Let it fire no more."""
@@ -180,7 +182,7 @@ class ScheduleRoutes:
         name = await self._named(request)
         job = await self._desk.app.schedules.arun_now(name)
         await self._desk.audit.write(reach_of(request).who, "run schedule", name, detail={"job": job.id})
-        return answer(Made(job.id), 202, {"location": f"{_root(request)}/jobs/{job.id}"})
+        return answer(Made(job.id), 202, {"location": f"{mount_of(request)}/jobs/{job.id}"})
 
     async def remove(self, request: Request) -> Response:
         """Forget it."""
@@ -202,8 +204,3 @@ def _name(request: Request) -> str:
     if not is_storable(name):
         raise ScheduleNotFound(name)
     return name
-
-
-def _root(request: Request) -> str:
-    root: str = request.scope.get("root_path", "")
-    return root.rstrip("/")

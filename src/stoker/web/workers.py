@@ -11,11 +11,12 @@ from starlette.responses import Response
 from stoker import clock
 from stoker.clock import to_datetime
 from stoker.errors import WorkerNotFound
+from stoker.job import is_storable
 from stoker.store import Command, Worker
 from stoker.web.answer import answer
-from stoker.web.asking import document, is_storable
+from stoker.web.asking import document
+from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
-from stoker.web.jobs import Nothing
 from stoker.web.operation import Access, Handler, Operation
 
 

@@ -6,11 +6,11 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stoker.job import is_storable
 from stoker.web.answer import answer
-from stoker.web.asking import Paging, document, is_storable, page_of
-from stoker.web.bulk import Counted
+from stoker.web.asking import Paging, document, page_of
+from stoker.web.bodies import Counted, Reason
 from stoker.web.desk import Desk, reach_of
-from stoker.web.jobs import Reason
 from stoker.web.operation import Operation
 from stoker.web.problem import Problem
 from stoker.workflow_record import WorkflowRecord

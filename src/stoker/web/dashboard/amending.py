@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 from starlette.datastructures import QueryParams
 
+from stoker.job import is_storable
 from stoker.store import Action, Filter
-from stoker.web.asking import is_storable
 from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.words import counted

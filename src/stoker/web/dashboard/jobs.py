@@ -12,11 +12,10 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from stoker.errors import TookTooLong
-from stoker.job import Job, State
+from stoker.job import Job, State, is_storable
 from stoker.store import Action, Filter
 from stoker.store import Page as Window
 from stoker.web.answers import WITHIN
-from stoker.web.asking import is_storable
 from stoker.web.dashboard.amending import Amending
 from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from stoker.web.dashboard.notice import PARAMETER
 from stoker.web.identity import Identity
+from stoker.web.mount import mount_of
 from stoker.web.reach import Reach
 
 Show = Callable[["Visit", str, Mapping[str, Any], int], Response]
@@ -59,7 +60,7 @@ def root_of(where: str) -> str:
 def where_of(connection: HTTPConnection) -> str:
     """The path below the mount, still quoted as in the browser, without the first slash."""
     scope = connection.scope
-    root = scope.get("root_path", "").rstrip("/")
+    root = mount_of(connection)
     path: str = scope["path"]
     raw = scope.get("raw_path") or path.encode()
     parts = raw.decode("ascii", "replace").partition("?")[0].split("/")[1 + root.count("/") :]
