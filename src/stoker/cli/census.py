@@ -11,6 +11,7 @@ from stoker.cli.output import STYLES, Output
 from stoker.cli.text import span
 from stoker.cli.where import Where
 from stoker.job import State
+from stoker.standing import alive
 
 
 def add_to(group: typer.Typer) -> None:
@@ -32,7 +33,7 @@ def stats(where: Where, out: Output) -> None:
     out.say("")
     out.table(queues.COLUMNS, [queues.row(queue) for queue in census.queues], "no queue has unfinished jobs")
     now = clock.now()
-    living = [worker for worker in census.workers if workers.alive(worker, now)]
+    living = [worker for worker in census.workers if alive(worker, now)]
     running = sum(worker.running for worker in living)
     oldest = max((queue.oldest for queue in census.queues if queue.oldest is not None), default=None)
     out.say("")

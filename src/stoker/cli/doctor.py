@@ -19,10 +19,10 @@ from stoker.cli.command import command
 from stoker.cli.output import STYLES, Output, console
 from stoker.cli.text import counted, span
 from stoker.cli.where import Where
-from stoker.cli.workers import alive
 from stoker.errors import StokerError
 from stoker.job import LIVE, State
 from stoker.printable import clean
+from stoker.standing import alive
 from stoker.store import Census, QueueInfo, Worker
 
 _SKEW: Final = 5.0

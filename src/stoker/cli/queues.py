@@ -12,8 +12,8 @@ from stoker.cli.output import Output, complain
 from stoker.cli.text import span
 from stoker.cli.where import Where
 from stoker.errors import InvalidOption
-from stoker.options import Rate, rate_text
-from stoker.store import Fair, QueueInfo, QueueLimit
+from stoker.queue_limit import limit_words
+from stoker.store import QueueInfo
 
 group = typer.Typer(help="See queues, pause them, let them go on, and limit them.", no_args_is_help=True)
 
@@ -31,21 +31,9 @@ def row(queue: QueueInfo) -> list[str]:
         str(queue.scheduled),
         str(queue.waiting),
         "" if queue.oldest is None else span(queue.oldest),
-        limit_text(queue.limit),
+        ", ".join(limit_words(queue.limit)),
         "paused" if queue.paused else "",
     ]
-
-
-def limit_text(limit: QueueLimit) -> str:
-    """A limit as people say it: `5 at once, 100/m, fair by owner`; without one, nothing."""
-    parts = []
-    if limit.concurrency is not None:
-        parts.append(f"{limit.concurrency:,} at once")
-    if limit.rate is not None and limit.period is not None:
-        parts.append(rate_text(Rate(limit.rate, limit.period)))
-    if limit.fair is not None:
-        parts.append("fair by owner" if limit.fair is Fair.OWNER else "fair by argument")
-    return ", ".join(parts)
 
 
 @command(group, "list", "stoker queues list", "stoker queues list --json")
@@ -111,7 +99,7 @@ def limit(
     if out.json:
         out.data(queues)
     for queue in queues:
-        out.say(f"{name} lets through: {limit_text(queue.limit) or 'everything'}")
+        out.say(f"{name} lets through: {', '.join(limit_words(queue.limit)) or 'everything'}")
     return 0
 
 

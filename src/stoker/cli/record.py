@@ -13,6 +13,7 @@ from stoker.app import Stoker
 from stoker.cli.text import counted, since, span
 from stoker.job import Failure, Job, Log, ParentFailure, State
 from stoker.printable import clean_json
+from stoker.standing import alive
 from stoker.store import Command, Filter, Page, QueueInfo, Worker
 
 COLUMNS: Final = ("id", "state", "task", "queue", "attempt", "progress", "when", "note")
@@ -181,10 +182,10 @@ def _queue_reason(job: Job, queues: Sequence[QueueInfo], workers: Sequence[Worke
     if line.paused:
         return f"the queue {job.queue} is paused: stoker queues resume {job.queue}"
     now = clock.now()
-    alive = [worker for worker in workers if worker.lease_until > now]
-    if not alive:
+    living = [worker for worker in workers if alive(worker, now)]
+    if not living:
         return "no worker is running: stoker worker"
-    serving = [worker for worker in alive if not worker.queues or job.queue in worker.queues]
+    serving = [worker for worker in living if not worker.queues or job.queue in worker.queues]
     if not serving:
         return f"no running worker serves the queue {job.queue}"
     if not any(not worker.tags or set(worker.tags) & set(job.tags) for worker in serving):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,7 +14,8 @@ from stoker.cli.command import command
 from stoker.cli.output import Output
 from stoker.cli.text import counted, span
 from stoker.cli.where import Where
-from stoker.store import Command, Worker
+from stoker.standing import alive, standing
+from stoker.store import Worker
 
 group = typer.Typer(
     help="See who is at work, and tell workers to be quiet, to wake up, or to stop.", no_args_is_help=True
@@ -23,18 +24,6 @@ group = typer.Typer(
 COLUMNS = ("worker", "state", "host", "pid", "running", "queues", "tags", "up", "seen", "version")
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of workers.")]
-
-_STANDINGS: Final[Mapping[Command | None, str]] = {None: "alive", Command.QUIET: "quiet", Command.STOP: "stopping"}
-
-
-def alive(worker: Worker, now: int) -> bool:
-    """Whether its lease still runs."""
-    return worker.lease_until > now
-
-
-def standing(worker: Worker, now: int) -> str:
-    """`alive`, `quiet`, `stopping` or `dead`."""
-    return _STANDINGS[worker.command] if alive(worker, now) else "dead"
 
 
 def row(worker: Worker, now: int) -> list[str]:

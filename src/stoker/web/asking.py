@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 MOST: Final = 500
 """Records in one page."""
+_LONGEST_NAME: Final = 255
 _AT_ONCE: Final = 10_000
 """Ids that one request may name."""
 _WORDS: Final = ("queue", "task", "tag", "owner", "workflow", "key", "text")
@@ -148,6 +149,13 @@ def page_of(params: QueryParams) -> Page:
         raise Problem(422, "invalid-page", f"limit must be a whole number from 1 to {MOST}, not {limit[:20]!r}")
     before = params.get("before") or None
     return Page(int(limit), None if before is None else _text("before", before))
+
+
+def queue_name(text: str) -> str:
+    """The name of a queue, also of one that nothing is in yet. Raises a 422."""
+    if not 1 <= len(text) <= _LONGEST_NAME or not is_storable(text):
+        raise Problem(422, "invalid-queue", f"a queue's name is a text of 1 to {_LONGEST_NAME} characters")
+    return text
 
 
 def _state(text: str) -> State:

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from stoker import clock
 from stoker.job import LIVE, State
+from stoker.standing import alive
 from stoker.store import Census, QueueInfo, Worker
 from stoker.tally_store import MINUTE, Tally
 from stoker.views import Totals
@@ -152,14 +153,14 @@ def _of_queues(queues: Sequence[QueueInfo]) -> Iterator[Metric]:
 
 
 def _of_workers(workers: Sequence[Worker], now: int) -> Iterator[Metric]:
-    alive = [worker for worker in workers if worker.lease_until > now]
-    yield _gauge("stoker_workers", "Workers that are alive.", [([], len(alive))])
+    living = [worker for worker in workers if alive(worker, now)]
+    yield _gauge("stoker_workers", "Workers that are alive.", [([], len(living))])
     of_each = "worker", "host"
-    running = [([worker.id, worker.host], worker.running) for worker in alive]
+    running = [([worker.id, worker.host], worker.running) for worker in living]
     yield _gauge("stoker_worker_jobs", "Jobs that a worker holds.", running, *of_each)
-    slots = [([worker.id, worker.host], worker.concurrency) for worker in alive]
+    slots = [([worker.id, worker.host], worker.concurrency) for worker in living]
     yield _gauge("stoker_worker_concurrency", "Jobs that a worker runs at once, at most.", slots, *of_each)
-    silent = [([worker.id, worker.host], max(0, now - worker.seen_at) / clock.SECOND) for worker in alive]
+    silent = [([worker.id, worker.host], max(0, now - worker.seen_at) / clock.SECOND) for worker in living]
     yield _gauge("stoker_worker_heartbeat_age_seconds", "Time since a worker's heartbeat.", silent, *of_each)
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stoker.job import LIVE, is_storable
-from stoker.options import Rate, rate_text
+from stoker.job import LIVE
+from stoker.queue_limit import rate_in
 from stoker.store import Facet, Filter, QueueInfo, QueueLimit
 from stoker.web.answer import answer
 from stoker.web.answers import Answers
-from stoker.web.asking import document
+from stoker.web.asking import document, queue_name
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Access, Operation
-from stoker.web.problem import Problem
 from stoker.web.reach import Reach
-
-_LONGEST: Final = 255
 
 
 class Allowed(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -123,13 +120,13 @@ class QueueRoutes:
     async def limit(self, request: Request) -> Response:
         """Let so much through a queue from now on."""
         said = await document(request, Allowed, self._desk.config.max_body)
-        name = _name(request)
+        name = queue_name(request.path_params["name"])
         await self._desk.app.queues.alimit(name, **asdict(said))
         return await self._done(request, "limit queue", name, asdict(said))
 
     async def _named(self, request: Request) -> str:
         await document(request, Nothing, self._desk.config.max_body)
-        return _name(request)
+        return queue_name(request.path_params["name"])
 
     async def _done(self, request: Request, action: str, name: str, detail: Any = None) -> Response:
         await self._desk.audit.write(reach_of(request).who, action, name, detail=detail)
@@ -161,16 +158,8 @@ def shown(queue: QueueInfo) -> Queue:
 
 
 def _allowed(limit: QueueLimit) -> Allowed:
-    rated = limit.rate is not None and limit.period is not None
     return Allowed(
         concurrency=limit.concurrency,
-        rate=rate_text(Rate(limit.rate or 0, limit.period or 0)) if rated else None,
+        rate=rate_in(limit),
         fair=None if limit.fair is None else limit.fair.value,
     )
-
-
-def _name(request: Request) -> str:
-    name: str = request.path_params["name"]
-    if not 1 <= len(name) <= _LONGEST or not is_storable(name):
-        raise Problem(422, "invalid-queue", f"a queue's name is a text of 1 to {_LONGEST} characters")
-    return name

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from stoker import clock
 from stoker.clock import to_datetime
 from stoker.job import State
+from stoker.standing import alive
 from stoker.tally_store import MINUTE, Tally
 from stoker.web.answer import answer
 from stoker.web.desk import Desk, reach_of
@@ -85,7 +86,7 @@ class StatRoutes:
             jobs=totals.counts,
             estimated=totals.estimated,
             queues=[shown(queue) for queue in census.queues],
-            workers=sum(worker.lease_until > now for worker in census.workers),
+            workers=sum(alive(worker, now) for worker in census.workers),
             minutes=[_minute(tally) for tally in tallies],
         )
 

@@ -12,6 +12,7 @@ from stoker import clock
 from stoker.clock import to_datetime
 from stoker.errors import WorkerNotFound
 from stoker.job import is_storable
+from stoker.standing import alive
 from stoker.store import Command, Worker
 from stoker.web.answer import answer
 from stoker.web.asking import document
@@ -124,6 +125,6 @@ def shown(worker: Worker, now: int) -> WorkerRecord:
         started_at=to_datetime(worker.started_at),
         seen_at=to_datetime(worker.seen_at),
         lease_until=to_datetime(worker.lease_until),
-        alive=worker.lease_until > now,
+        alive=alive(worker, now),
         command=worker.command,
     )

@@ -20,7 +20,7 @@ class Draft:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = dict(texts)
         self.errors: dict[str, str] = {}
-        """by field; under `` what is wrong with all of it together"""
+        """by field; under '' what is wrong with all of it together"""
 
     @classmethod
     def of(cls, form: Form, fields: Iterable[str]) -> Draft:
@@ -42,8 +42,3 @@ class Draft:
             yield
         except _REFUSALS as error:
             self.errors.setdefault(field, str(error))
-
-
-def exact(form: Form, field: str) -> str:
-    """What a hidden field says, with the white space that a name may begin or end with."""
-    return next(iter(form.all(field)), "").replace("\r\n", "\n")

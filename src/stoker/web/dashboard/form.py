@@ -21,8 +21,11 @@ class Form:
 
     def text(self, name: str) -> str:
         """The field without white space around it; '' where it is not there. Lines end with a line feed."""
-        value = next((value for field, value in self._fields if field == name), "")
-        return value.replace("\r\n", "\n").strip()
+        return self.exact(name).strip()
+
+    def exact(self, name: str) -> str:
+        """As `text`, with the white space that a name may begin or end with."""
+        return next((value for field, value in self._fields if field == name), "").replace("\r\n", "\n")
 
     def all(self, name: str) -> list[str]:
         """Every text of that field."""

@@ -10,21 +10,21 @@ from starlette.responses import Response
 
 from stoker import clock
 from stoker.errors import InvalidOption
-from stoker.options import Rate, concurrency_of, rate_of, rate_text
+from stoker.options import concurrency_of, rate_of
+from stoker.queue_limit import limit_words, rate_in
 from stoker.store import Fair, QueueInfo, QueueLimit
 from stoker.tally_store import MINUTE, Tally
-from stoker.web.dashboard.draft import Draft, exact
+from stoker.web.asking import queue_name
+from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.spark import Spark, spark
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
-from stoker.web.problem import Problem
 
 HERE: Final = "ui/queues"
 _FIELDS: Final = ("concurrency", "rate", "fair")
 _MINUTES: Final = 60
-_LONGEST_NAME: Final = 255
 
 
 class Row(Struct, frozen=True):
@@ -69,13 +69,13 @@ class QueuePages:
     # --- pausing ----------------------------------------------------------------------------------------------------
 
     async def _pause(self, visit: Visit, form: Form) -> Response:
-        name = _name(exact(form, "queue"))
+        name = queue_name(form.exact("queue"))
         await self._desk.app.queues.apause(name)
         await self._desk.audit.write(visit.identity, "pause queue", name)
         return await visit.go(HERE, f"The queue {name} is paused: none of its jobs starts. What runs goes on.")
 
     async def _resume(self, visit: Visit, form: Form) -> Response:
-        name = _name(exact(form, "queue"))
+        name = queue_name(form.exact("queue"))
         await self._desk.app.queues.aresume(name)
         await self._desk.audit.write(visit.identity, "resume queue", name)
         return await visit.go(HERE, f"The queue {name} goes on.")
@@ -83,12 +83,12 @@ class QueuePages:
     # --- limits -----------------------------------------------------------------------------------------------------
 
     async def _ask_limit(self, visit: Visit) -> Facts:
-        name = _name(visit.query.get("queue", ""))
+        name = queue_name(visit.query.get("queue", ""))
         limit = next((queue.limit for queue in await self._desk.app.queues.alist() if queue.name == name), QueueLimit())
         return self._form_facts(name, Draft(self._texts(limit)))
 
     async def _limit(self, visit: Visit, form: Form) -> Response:
-        name = _name(exact(form, "queue"))
+        name = queue_name(form.exact("queue"))
         draft = Draft.of(form, _FIELDS)
         concurrency = draft.read("concurrency", _concurrency, None)
         rate = draft.read("rate", lambda text: text if rate_of("rate", text) else None, None)
@@ -110,7 +110,7 @@ class QueuePages:
     def _texts(self, limit: QueueLimit) -> Mapping[str, str]:
         shares = self._shares()
         fair = "" if limit.fair is None else "owner" if limit.fair is Fair.OWNER else next(iter(shares), "owner")
-        return {"concurrency": str(limit.concurrency or ""), "rate": _rate(limit) or "", "fair": fair}
+        return {"concurrency": str(limit.concurrency or ""), "rate": rate_in(limit) or "", "fair": fair}
 
     def _shares(self) -> Sequence[str]:
         """Arguments that tasks name with `by`."""
@@ -134,24 +134,7 @@ def rows(queues: Sequence[QueueInfo], tallies: Sequence[Tally], now: int) -> lis
     return [Row(info, limit_words(info.limit), spark(*hours[info.name])) for info in infos]
 
 
-def limit_words(limit: QueueLimit) -> list[str]:
-    """A limit as people say it, part by part."""
-    fair = {None: None, Fair.OWNER: "fair by owner", Fair.SHARE: "fair by argument"}[limit.fair]
-    at_once = f"{limit.concurrency:,} at once" if limit.concurrency is not None else None
-    return [part for part in (at_once, _rate(limit), fair) if part is not None]
-
-
-def _rate(limit: QueueLimit) -> str | None:
-    return None if limit.rate is None or limit.period is None else rate_text(Rate(limit.rate, limit.period))
-
-
 def _concurrency(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise InvalidOption(f"write a whole number, as 5, not {text[:50]!r}")
     return concurrency_of("concurrency", int(text))
-
-
-def _name(text: str) -> str:
-    if not 1 <= len(text) <= _LONGEST_NAME or "\x00" in text:
-        raise Problem(422, "invalid-option", f"a queue's name has 1 to {_LONGEST_NAME} characters")
-    return text

@@ -22,7 +22,7 @@ from stoker.store import Page as Window
 from stoker.timing.definition import BY_HAND, Misfire, Overlap, read
 from stoker.timing.expression import EXAMPLES, parse
 from stoker.timing.zone import zone
-from stoker.web.dashboard.draft import Draft, exact
+from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, moment_of, wanted
@@ -124,13 +124,13 @@ class SchedulePages:
     # --- acting -----------------------------------------------------------------------------------------------------
 
     async def _run(self, visit: Visit, form: Form) -> Response:
-        name = exact(form, "name")
+        name = form.exact("name")
         handle = await self._app.schedules.arun_now(name)
         await self._desk.audit.write(visit.identity, "run schedule", name, detail={"job": handle.id})
         return await visit.go(f"ui/jobs/{handle.id}", f"The schedule {name} made this job just now. Its ticks stay.")
 
     async def _pause(self, visit: Visit, form: Form) -> Response:
-        name = exact(form, "name")
+        name = form.exact("name")
         await self._app.schedules.apause(name)
         await self._desk.audit.write(visit.identity, "pause schedule", name)
         return await self._back(
@@ -138,7 +138,7 @@ class SchedulePages:
         )
 
     async def _resume(self, visit: Visit, form: Form) -> Response:
-        name = exact(form, "name")
+        name = form.exact("name")
         await self._app.schedules.aresume(name)
         await self._desk.audit.write(visit.identity, "resume schedule", name)
         return await self._back(
@@ -152,7 +152,7 @@ class SchedulePages:
         return await visit.go(HERE, notice)
 
     async def _remove(self, visit: Visit, form: Form) -> Response:
-        name = exact(form, "name")
+        name = form.exact("name")
         record = await self._app.schedules.aget(name)
         if not form.flag("sure"):
             return visit.show("schedule_remove.html", {"record": record, "declared": record.origin != BY_HAND})
@@ -180,7 +180,7 @@ class SchedulePages:
         return await self._add(visit, want, "add schedule")
 
     async def _save(self, visit: Visit, form: Form) -> Response:
-        name = exact(form, "name")
+        name = form.exact("name")
         known = await self._known(name)
         draft = Draft({**Draft.of(form, FIELDS).texts, "name": name, "task": known.texts["task"]})
         want = None if form.flag("look") else wanted(draft, self._app, known)

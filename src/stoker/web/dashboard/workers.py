@@ -11,9 +11,9 @@ from starlette.responses import Response
 from stoker import clock
 from stoker.errors import WorkerNotFound
 from stoker.job import Job, State
-from stoker.store import Command, Filter, Worker
+from stoker.standing import standing
+from stoker.store import Filter, Worker
 from stoker.store import Page as Window
-from stoker.web.dashboard.draft import exact
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
@@ -30,7 +30,7 @@ class Row(Struct, frozen=True):
 
     worker: Worker
     state: str
-    """`alive`, `quiet`, `stopping`, or `dead`: its lease ran out, and its jobs are about to be taken from it"""
+    """see `standing`"""
     jobs: Sequence[Job]
     """the first few that it runs"""
 
@@ -79,7 +79,7 @@ class WorkerPages:
         return await self._tell(visit, form, "stop", self._desk.app.workers.astop, done)
 
     async def _ask(self, visit: Visit, form: Form, verb: str) -> Response:
-        id = exact(form, "worker")
+        id = form.exact("worker")
         for worker in await self._desk.app.workers.alist():
             if worker.id == id:
                 return visit.show("worker_ask.html", {"worker": worker, "verb": verb})
@@ -88,7 +88,7 @@ class WorkerPages:
     async def _tell(
         self, visit: Visit, form: Form, verb: str, tell: Callable[[str], Awaitable[None]], done: str
     ) -> Response:
-        id = exact(form, "worker")
+        id = form.exact("worker")
         await tell(id)
         await self._desk.audit.write(visit.identity, f"{verb} worker", id)
         return await visit.go(HERE, f"The worker {short(id)} {done}")
@@ -99,12 +99,5 @@ def rows(workers: Sequence[Worker], jobs: Sequence[Job], now: int) -> list[Row]:
     running: dict[str | None, list[Job]] = {}
     for job in jobs:
         running.setdefault(job.worker, []).append(job)
-    found = [Row(worker, state_of(worker, now), running.get(worker.id, [])[:_SHOWN_JOBS]) for worker in workers]
+    found = [Row(worker, standing(worker, now), running.get(worker.id, [])[:_SHOWN_JOBS]) for worker in workers]
     return sorted(found, key=lambda row: row.state != "dead")
-
-
-def state_of(worker: Worker, now: int) -> str:
-    """How a worker is."""
-    if worker.lease_until <= now:
-        return "dead"
-    return {None: "alive", Command.QUIET: "quiet", Command.STOP: "stopping"}[worker.command]
