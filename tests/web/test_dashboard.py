@@ -536,8 +536,8 @@ async def test_another_job_is_made_of_one(site: Any) -> None:
     [
         ({"args": '["one"]'}, "args", "argument 'a': expected `int`, got `str`"),
         ({"args": "[1"}, "args", "this is not JSON"),
-        ({"args": '{"a": 1}'}, "args", "arguments by position are a list"),
-        ({"kwargs": "[]"}, "kwargs", "arguments by name are an object"),
+        ({"args": '{"a": 1}'}, "args", "arguments by position are a JSON list"),
+        ({"kwargs": "[]"}, "kwargs", "arguments by name are a JSON object"),
         ({"kwargs": '{"b": "[hidden]"}'}, "kwargs", "write the value itself"),
         ({"kwargs": '{"c": 1}'}, "kwargs", "it takes (a: int, b: int = 1)"),
         ({"kwargs": '{"b": "x"}'}, "kwargs", "argument 'b': expected `int`, got `str`"),

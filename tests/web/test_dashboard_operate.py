@@ -423,7 +423,7 @@ async def test_a_schedule_whose_options_would_be_lost_is_not_changed_here(memory
         ("kwargs", "[]", "a JSON object"),
         ("tz", "Europe/Berlim", "Europe/Berlin"),
         ("queue", "q" * 256, "255"),
-        ("priority", "high", "-100 to 100"),
+        ("priority", "high", "a whole number"),
         ("priority", "101", "-100 to 100"),
         ("misfire", "never", "misfire must be"),
         ("overlap", "never", "overlap must be"),

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from stoker.call import Call
-from stoker.errors import InvalidArguments, InvalidOption
+from stoker.errors import InvalidArguments
 from stoker.job import Inserted
 from stoker.options import Options
 from stoker.task import Task
 from stoker.web.arguments import fitting
 from stoker.web.dashboard.draft import Draft
+from stoker.web.dashboard.fields import json_list, json_object, seconds, whole_number
 from stoker.web.dashboard.words import pretty
 from stoker.web.desk import Desk
 from stoker.web.identity import Identity
 from stoker.web.present import HIDDEN, TOO_DEEP, stored_key
-from stoker.web.problem import Problem
+
+T = TypeVar("T")
 
 FIELDS: Final = ("args", "kwargs", "queue", "priority", "delay", "max_attempts", "owner", "key", "tags")
 _NOT_SHOWN: Final = (HIDDEN, TOO_DEEP)
@@ -56,18 +57,14 @@ def begun(task: Task, shown: Mapping[str, Any]) -> tuple[Draft, Sequence[str]]:
 
 async def enqueue(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Inserted | None:
     """The new job, or the one in its place; None where something is wrong, which the draft then says at its field."""
-    args: Sequence[Any] = draft.read("args", lambda text: _list(_json(text)), ())
-    kwargs: Mapping[str, Any] = draft.read("kwargs", lambda text: _object(_json(text)), {})
+    args: Sequence[Any] = draft.read("args", lambda text: _written(json_list(text)), ())
+    kwargs: Mapping[str, Any] = draft.read("kwargs", lambda text: _written(json_object(text)), {})
     options = _options(desk, task, draft, identity)
     if draft.errors:
         return None
     engine = desk.app.engine
-    with draft.checking():
-        try:
-            with fitting(task, args, kwargs) as (fit_args, fit_kwargs):
-                new = Call(task, options, fit_args, fit_kwargs).new_job(engine.new_ids())
-        except Problem as problem:
-            raise InvalidArguments(problem.detail) from None
+    with draft.checking(), fitting(task, args, kwargs) as (fit_args, fit_kwargs):
+        new = Call(task, options, fit_args, fit_kwargs).new_job(engine.new_ids())
     if "" in draft.errors:
         wrong = draft.errors.pop("")
         named = any(f"'{name}'" in wrong or f"`{name}`" in wrong for name in kwargs)
@@ -84,9 +81,9 @@ def _options(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Option
     """The task's options with what was typed, each checked by itself, so that what is wrong stands at its field."""
     readers: Mapping[str, Callable[[str], Any]] = {
         "queue": str,
-        "priority": _number,
-        "delay": _seconds,
-        "max_attempts": _number,
+        "priority": whole_number,
+        "delay": seconds,
+        "max_attempts": whole_number,
         "owner": str,
         "key": str,
         "tags": lambda text: [tag.strip() for tag in text.split(",") if tag.strip()],
@@ -102,42 +99,13 @@ def _options(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Option
     return options if identity.admin else replace(options, owner=identity.owner)
 
 
-def _json(text: str) -> Any:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidArguments(f"this is not JSON: {error}") from None
+def _written(value: T) -> T:
+    """The same, if all of it was written: what stands for a value that is not shown is none."""
     if _holds_hidden(value):
         raise InvalidArguments(
             f"{HIDDEN!r} stands for a value that is not shown: write the value itself, or leave it out"
         )
     return value
-
-
-def _list(value: Any) -> Sequence[Any]:
-    if not isinstance(value, list):
-        raise InvalidArguments('arguments by position are a list: ["cat.jpg", 80]')
-    return value
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidArguments('arguments by name are an object: {"width": 80}')
-    return value
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidOption(f"write a whole number, not {text[:50]!r}") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidOption(f"write seconds, as 60 or 0.5, not {text[:50]!r}") from None
 
 
 def _holds_hidden(value: Any) -> bool:

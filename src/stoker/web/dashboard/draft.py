@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from stoker.errors import ConfigError, InvalidArguments, InvalidOption, TaskError, UnknownTask
 from stoker.web.dashboard.form import Form
+from stoker.web.problem import Problem
 
 T = TypeVar("T")
 
-_REFUSALS = (ConfigError, InvalidArguments, InvalidOption, TaskError, UnknownTask)
+_REFUSALS = (ConfigError, InvalidArguments, InvalidOption, Problem, TaskError, UnknownTask)
 
 
 class Draft:

@@ -22,6 +22,7 @@ from stoker.web.dashboard import timeline
 from stoker.web.dashboard.again import FIELDS, begun, enqueue
 from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.form import Form
+from stoker.web.dashboard.jobs import HERE
 from stoker.web.dashboard.page import Act, Facts, Page
 from stoker.web.dashboard.visit import Visit
 from stoker.web.dashboard.words import address
@@ -29,7 +30,6 @@ from stoker.web.desk import Desk
 from stoker.web.present import encoded
 from stoker.web.problem import Problem
 
-HERE: Final = "ui/jobs"
 _PARENTS: Final = 50
 """Parents that are listed."""
 

@@ -11,12 +11,12 @@ from stoker import clock
 from stoker.errors import TookTooLong
 from stoker.job import Job, State
 from stoker.plan import Plan
-from stoker.store import Census, Filter, Page, QueueInfo, Store
+from stoker.store import Census, Filter, QueueInfo, Store
+from stoker.store import Page as Window
 from stoker.tally_store import MINUTE, Tally
 from stoker.views import Totals
 from stoker.web.dashboard import charts
-from stoker.web.dashboard.page import Act, Facts, Tab
-from stoker.web.dashboard.page import Page as Shown
+from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
 
@@ -50,9 +50,9 @@ class Overview:
         self._desk = desk
 
     @property
-    def pages(self) -> Sequence[Shown]:
+    def pages(self) -> Sequence[Page]:
         """To be looked at."""
-        return [Shown(path="/", template="overview.html", facts=self._facts, tab=Tab("Overview", "overview", "o"))]
+        return [Page(path="/", template="overview.html", facts=self._facts, tab=Tab("Overview", "overview", "o"))]
 
     @property
     def acts(self) -> Sequence[Act]:
@@ -62,7 +62,7 @@ class Overview:
     async def _facts(self, visit: Visit) -> Facts:
         whole = visit.identity.admin
         reach = visit.reach
-        own = await self._of(visit, "failures", lambda: reach.find(Filter(states=(State.FAILED,)), Page(_FAILURES)))
+        own = await self._of(visit, "failures", lambda: reach.find(Filter(states=(State.FAILED,)), Window(_FAILURES)))
         facts = {"failures": self._shown(visit, own), "whole": whole}
         return facts | (await self._everything() if whole else await self._own(visit))
 
@@ -94,7 +94,7 @@ class Overview:
         reach = visit.reach
         counts: Mapping[str, int] | None = await self._of(visit, "counts", reach.counting)
         running = await self._of(
-            visit, "running", lambda: reach.find(Filter(states=(State.PROCESSING,)), Page(_RUNNING))
+            visit, "running", lambda: reach.find(Filter(states=(State.PROCESSING,)), Window(_RUNNING))
         )
         return {
             "counts": None if counts is None else {state.value: counts.get(state.value, 0) for state in State},

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -20,6 +18,7 @@ from stoker.timing.definition import Definition, Misfire, Overlap
 from stoker.timing.expression import parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
+from stoker.web.dashboard.fields import json_list, json_object, moment_of, seconds, whole_number
 from stoker.web.present import HIDDEN, Presenter, encoded
 
 FIELDS: Final = (
@@ -55,18 +54,18 @@ def wanted(draft: Draft, app: Stoker, known: Known | None = None) -> Wanted | No
         texts["task"] = app.registry.find(texts["task"]).name
     with draft.checking("expression"):
         parse(texts["expression"])
-    args: Any = draft.read("args", _list, [])
-    kwargs: Any = draft.read("kwargs", _mapping, {})
+    args: list[Any] = draft.read("args", json_list, [])
+    kwargs: dict[str, Any] = draft.read("kwargs", json_object, {})
     jobs = {"queue": draft.read("queue", _queue, None), "priority": draft.read("priority", _priority, None)}
     given = {name: option for name, option in jobs.items() if option is not None}
     options = {
         "name": draft.read("name", name_of, texts["task"]),
         "args": args if known is None else revealed(args, *known.args),
         "kwargs": kwargs if known is None else revealed(kwargs, *known.kwargs),
-        "tz": draft.read("tz", zone_of, None),
+        "tz": draft.read("tz", _zone, None),
         "misfire": texts["misfire"] or Misfire.ONE,
         "overlap": texts["overlap"] or Overlap.ALLOW,
-        "jitter": draft.read("jitter", _seconds, 0.0),
+        "jitter": draft.read("jitter", seconds, 0.0),
         "start": draft.read("start", moment_of, None),
         "end": draft.read("end", moment_of, None),
         "run_on_start": texts["run_on_start"] == "yes",
@@ -152,66 +151,17 @@ def revealed(typed: Any, shown: Any, real: Any) -> Any:
     return typed
 
 
-# --- how each field is read -------------------------------------------------------------------------------------------
-
-
-def moment_of(text: str) -> datetime:
-    """An aware datetime. Raises `InvalidOption`."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidOption(f"write a time as 2030-01-31T09:00Z, not {text[:50]!r}") from None
-    if moment.utcoffset() is None:
-        raise InvalidOption("say where that is: add Z for UTC, or an offset as +02:00")
-    return moment
-
-
-def zone_of(text: str) -> str:
-    """The name of a time zone. Raises `InvalidOption`, with names that are like it."""
-    zone(text)
+def _zone(text: str) -> str:
+    zone(text)  # it refuses a name that is none, and says which are like it
     return text
 
 
-def _list(text: str) -> Any:
-    value = _document(text)
-    if not isinstance(value, list):
-        raise InvalidOption('write a JSON list, as ["a", 2]')
-    return value
-
-
-def _mapping(text: str) -> Any:
-    value = _document(text)
-    if not isinstance(value, dict):
-        raise InvalidOption('write a JSON object, as {"width": 80}')
-    return value
-
-
-def _document(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidOption(f"this is not JSON: {error}") from None
-
-
 def _priority(text: str) -> int:
-    try:
-        return Options().using({"priority": int(text[:5])}).priority
-    except ValueError:
-        raise InvalidOption("priority must be a whole number from -100 to 100") from None
+    return Options().using({"priority": whole_number(text)}).priority
 
 
 def _queue(text: str) -> str:
     return Options().using({"queue": text}).queue
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= 366 * 86_400:
-        raise InvalidOption(f"write seconds, up to a year, as 30, not {text[:50]!r}")
-    return seconds
 
 
 def _json(value: Any) -> str:

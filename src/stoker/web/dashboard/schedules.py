@@ -23,9 +23,10 @@ from stoker.timing.definition import BY_HAND, Misfire, Overlap, read
 from stoker.timing.expression import EXAMPLES, parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
+from stoker.web.dashboard.fields import moment_of
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
-from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, moment_of, wanted
+from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, wanted
 from stoker.web.dashboard.spoken import spoken
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk

@@ -1,0 +1,60 @@
+"""What the text of a field says; what it cannot say is refused with `InvalidArguments` or `InvalidOption`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stoker.errors import InvalidArguments, InvalidOption
+
+
+def json_list(text: str) -> list[Any]:
+    """Arguments by position."""
+    value = _json(text)
+    if not isinstance(value, list):
+        raise InvalidArguments('arguments by position are a JSON list: ["cat.jpg", 80]')
+    return value
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Arguments by name."""
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise InvalidArguments('arguments by name are a JSON object: {"width": 80}')
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidArguments(f"this is not JSON: {error}") from None
+
+
+def whole_number(text: str) -> int:
+    """A whole number, of whatever size: the option that it is for knows its limits."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidOption(f"write a whole number, not {text[:50]!r}") from None
+
+
+def seconds(text: str) -> float:
+    """Any number: the option that it is for refuses what no span can be."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidOption(f"write seconds, as 60 or 0.5, not {text[:50]!r}") from None
+
+
+def moment_of(text: str) -> datetime:
+    """An aware datetime."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidOption(f"write a time as 2030-01-31T09:00Z, not {text[:50]!r}") from None
+    if moment.utcoffset() is None:
+        raise InvalidOption("say where that is: add Z for UTC, or an offset as +02:00")
+    return moment
