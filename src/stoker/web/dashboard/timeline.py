@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stoker.job import Failure, Job, Log, State
 from stoker.web.dashboard.words import line, seconds_between, span
@@ -16,6 +18,8 @@ _NARROWEST: Final = 2.0
 """Percent of the track that a stretch has at least, so that it can be seen."""
 _EARLY: Final = 1.0
 """Seconds by which a job must be put off for that to be worth a word."""
+_AT_ONCE: Final = 1.0
+"""Seconds between a job's last failure and its end, at most, where the one is the other."""
 
 
 class Moment(Struct, frozen=True):
@@ -67,7 +71,7 @@ def moments(job: Job) -> Sequence[Moment]:
     found += [
         Moment("failed", "failed", f"Attempt {failure.attempt} failed", failure.at, note=line(failure.summary, 200))
         for failure in job.errors
-        if failure.at is not None
+        if failure.at is not None and not _is_end(failure, job)
     ]
     if job.started_at is not None:
         found.append(Moment("processing", "processing", f"Attempt {job.attempt} began", job.started_at))
@@ -76,18 +80,8 @@ def moments(job: Job) -> Sequence[Moment]:
     elif job.errors and job.state in (State.SCHEDULED, State.QUEUED):
         found.append(Moment("scheduled", "scheduled", "Next attempt", job.run_at))
     found.sort(key=lambda moment: moment.at)
-    ended = [moment for moment in found if not _same_end(moment, job)]
-    return [
-        Moment(
-            moment.icon,
-            moment.kind,
-            moment.title,
-            moment.at,
-            None if number == 0 else seconds_between(ended[number - 1].at, moment.at),
-            moment.note,
-        )
-        for number, moment in enumerate(ended)
-    ]
+    later = [replace(moment, after=seconds_between(before.at, moment.at)) for before, moment in pairwise(found)]
+    return [found[0], *later]
 
 
 def _end(job: Job, at: datetime) -> Moment:
@@ -96,16 +90,14 @@ def _end(job: Job, at: datetime) -> Moment:
     return Moment(job.state.value, job.state.value, title, at, note=None if why is None else line(why, 200))
 
 
-def _same_end(moment: Moment, job: Job) -> bool:
+def _is_end(failure: Failure, job: Job) -> bool:
     """Whether it is the failed attempt with which the job failed: one line says both."""
-    last = job.errors[-1] if job.errors else None
     return (
         job.state is State.FAILED
-        and last is not None
-        and moment.title == f"Attempt {last.attempt} failed"
-        and moment.at == last.at
+        and failure is job.errors[-1]
+        and failure.at is not None
         and job.finished_at is not None
-        and abs(seconds_between(moment.at, job.finished_at)) < _EARLY
+        and abs(seconds_between(failure.at, job.finished_at)) < _AT_ONCE
     )
 
 
