@@ -21,6 +21,7 @@ from stoker.web.openapi import document
 from stoker.web.operation import Access, Operation, routes_of
 from stoker.web.queues import QueueRoutes
 from stoker.web.schedules import ScheduleRoutes
+from stoker.web.server_sent import MEDIA
 from stoker.web.stats import StatRoutes
 from stoker.web.workers import WorkerRoutes
 from stoker.web.workflows import WorkflowRoutes
@@ -32,7 +33,7 @@ _EVENTS = Operation(
     summary="The job's record whenever it changes, as server-sent events; the last is named after its final state.",
     access=Access.FOLLOWERS,
     headers={"last-event-id": "the last event that was seen; what is the same is not sent again"},
-    media="text/event-stream",
+    media=MEDIA,
     also={204: "it has ended, and the last event was seen: there is nothing more to come"},
 )
 

@@ -21,6 +21,7 @@ from stoker.web.identity import Identity
 from stoker.web.news import News
 from stoker.web.present import Presenter, encoded
 from stoker.web.problem import RETRY_AFTER, Problem, problem_of
+from stoker.web.server_sent import MEDIA, RECONNECT, event
 
 _QUIET: Final = 15.0
 """Seconds of silence after which a stream says that it lives, so that nothing between takes it for dead."""
@@ -29,11 +30,10 @@ _STALLED: Final = 30.0
 _LIFE: Final = 900.0
 """Seconds, less up to a third by chance, after which a stream ends and its client has to say again who it is: tokens
 expire, and people sign out. Browsers connect again by themselves, and are told what they missed."""
-_RECONNECT: Final = b"retry: 2000\n\n"
 _HEADERS: Final = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
-    "content-type": "text/event-stream",
+    "content-type": MEDIA,
 }
 _DISCONNECT: Final = "websocket.disconnect"
 _DONE: Final = 1000
@@ -131,7 +131,7 @@ class _Feed:
         return news.encoded(("message", self._identity), self._message)
 
     def _event(self, news: News) -> bytes:
-        return _event(_name(news), self._record(news), news.id)
+        return event(_name(news), self._record(news), news.id)
 
     def _message(self, news: News) -> str:
         return encoded({"event": _name(news), "data": self._record(news)}).decode()
@@ -143,11 +143,6 @@ class _Feed:
 
 def _name(news: News) -> str:
     return news.job.state.value if news.job.finished else "progress"
-
-
-def _event(name: str, data: Any, id: str | None = None) -> bytes:
-    marked = b"" if id is None else b"id: %b\n" % id.encode()
-    return b"event: %b\n%bdata: %b\n\n" % (name.encode(), marked, encoded(data))
 
 
 def _gone(follower: Follower) -> dict[str, str]:
@@ -168,7 +163,7 @@ class _EventStream(Response):
         with self._follow as follower, _listening(receive, follower, "http.disconnect"):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             with suppress(TimeoutError, OSError):  # it takes nothing in, or is not there any more
-                await _send_part(send, _RECONNECT)
+                await _send_part(send, RECONNECT)
                 async for part in _parts(follower, self._feed):
                     await _send_part(send, part)
                 await _send_part(send, b"", more=False)
@@ -186,7 +181,7 @@ async def _parts(follower: Follower, feed: _Feed) -> AsyncIterator[bytes]:
             case Sign.TROUBLE:
                 yield b": the store of jobs cannot be reached now; this goes on by itself\n\n"
             case Sign.GONE:
-                yield _event("gone", _gone(follower))
+                yield event("gone", _gone(follower))
                 return
             case Sign.CLOSED:
                 return

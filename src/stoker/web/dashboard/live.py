@@ -21,9 +21,9 @@ from stoker import clock
 from stoker.web.departure import departing
 from stoker.web.desk import reach_of
 from stoker.web.identity import Identity
-from stoker.web.present import encoded
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach
+from stoker.web.server_sent import MEDIA, RECONNECT, event
 
 Blocks = Mapping[str, str]
 Look = Callable[[Reach, str], Awaitable[Blocks]]
@@ -72,17 +72,17 @@ class Live:
         if key not in self._showings and len(self._showings) >= _MOST:
             raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._events(key, reach), 200, headers, "text/event-stream")
+        return StreamingResponse(self._events(key, reach), 200, headers, MEDIA)
 
     async def _events(self, key: tuple[int, Identity, str], reach: Reach) -> AsyncIterator[bytes]:
-        yield b"retry: 2000\n\n"
+        yield RECONNECT
         showing = self._showings.get(key)
         if showing is None:
             showing = self._showings[key] = _Showing(partial(self._look, reach, key[2]))
         try:
             with showing.watched():
                 async for name, data in showing.changes():
-                    yield b"event: %s\ndata: %s\n\n" % (name.encode(), encoded(data))
+                    yield event(name, data)
         finally:
             if showing.deserted and self._showings.get(key) is showing:
                 del self._showings[key]
