@@ -18,10 +18,10 @@ from stoker import Stoker, batch
 from stoker.bound import BoundCall
 from stoker.store import Worker
 from stoker.web import create
-from stoker.web.answer import answer
 from stoker.web.api import Api
 from stoker.web.asking import Conditions, Listing
 from stoker.web.openapi import document
+from stoker.web.reply import reply
 
 CANARY = "CANARY"
 
@@ -33,7 +33,7 @@ class Subject:
         self.app = Stoker("memory://", mode="queue")
         declare(self.app)
         self.web: Any = create(self.app, identify, rate=None, max_body=100_000)
-        self.document = json.loads(answer(document(Api(self.web.state.desk).operations)).body)
+        self.document = json.loads(reply(document(Api(self.web.state.desk).operations)).body)
         self.mine: list[str] = []
         self.theirs: list[str] = []
         asyncio.run(self._fill())

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from stoker.web.answer import answer
 from stoker.web.bulk import BulkRoutes
 from stoker.web.desk import Desk
 from stoker.web.health import HealthRoutes
@@ -20,6 +19,7 @@ from stoker.web.mount import mount_of
 from stoker.web.openapi import document
 from stoker.web.operation import Access, Operation, routes_of
 from stoker.web.queues import QueueRoutes
+from stoker.web.reply import reply
 from stoker.web.schedules import ScheduleRoutes
 from stoker.web.server_sent import MEDIA
 from stoker.web.stats import StatRoutes
@@ -63,7 +63,7 @@ class Api:
 
     async def describe(self, request: Request) -> Response:
         """The OpenAPI document."""
-        return answer({**self._document, "servers": [{"url": mount_of(request) or "/"}]})
+        return reply({**self._document, "servers": [{"url": mount_of(request) or "/"}]})
 
     @cached_property
     def _document(self) -> Mapping[str, Any]:

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.store import Action, Filter
-from stoker.web.answer import answer
 from stoker.web.asking import Conditions, document
 from stoker.web.bodies import Counted
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Handler, Operation
 from stoker.web.present import encoded
 from stoker.web.problem import Problem
+from stoker.web.reply import reply
 
 
 class Many(Struct, forbid_unknown_fields=True):
@@ -73,7 +73,7 @@ class BulkRoutes:
             count = await reach.amend(which, action, reason, dry_run=said.dry_run)
             if not said.dry_run:
                 await self._desk.audit.write(reach.who, f"{action.value} jobs", _told(said.filter), count=count)
-            return answer(Counted(count))
+            return reply(Counted(count))
 
         return change
 

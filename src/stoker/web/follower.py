@@ -68,7 +68,8 @@ class Follower:
         )
 
     def tell(self, sign: Sign | None = None) -> None:
-        """There are other news, or (after them) a sign. To be called on its event loop."""
-        self._sign = sign or self._sign
+        """There are other news, or (after them) a sign; that it is to end stands. To be called on its event loop."""
+        if self._sign is not Sign.CLOSED:
+            self._sign = sign or self._sign
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)

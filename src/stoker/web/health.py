@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.errors import StoreUnavailable, TookTooLong
-from stoker.web.answer import answer
 from stoker.web.desk import Desk
 from stoker.web.operation import Access, Operation
 from stoker.web.problem import RETRY_AFTER, Problem
+from stoker.web.reply import reply
 
 _WITHIN: Final = 2.0
 """Seconds in which the store must answer."""
@@ -63,7 +63,7 @@ class HealthRoutes:
         for worker in self._desk.app.at_work:
             if stuck := worker.stuck:
                 raise Problem(503, "not-alive", stuck, headers=_LATER)
-        return answer(Health())
+        return reply(Health())
 
     async def ready(self, _: Request) -> Response:
         """Whether the store answers."""
@@ -74,7 +74,7 @@ class HealthRoutes:
             raise StoreUnavailable(f"the store did not answer within {_WITHIN:g} s") from None
         if waiting:
             raise Problem(503, "not-migrated", "the store is yet to be migrated: stoker migrate", headers=_LATER)
-        return answer(Health())
+        return reply(Health())
 
     async def _waiting_migrations(self) -> list[str]:
         return await self._desk.answers.ask(self._desk.app.engine.connection.store.pending(), _WITHIN)

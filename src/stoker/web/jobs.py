@@ -17,7 +17,6 @@ from stoker.job import Inserted, Job, Log, NewJob, State
 from stoker.options import Options
 from stoker.store import Action
 from stoker.task import Task
-from stoker.web.answer import answer
 from stoker.web.arguments import fitting
 from stoker.web.asking import Listing, document, filter_of, page_of
 from stoker.web.bodies import Nothing, Reason
@@ -28,6 +27,7 @@ from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
 from stoker.web.present import stored_key
 from stoker.web.problem import Problem
+from stoker.web.reply import reply
 
 
 class Enqueue(Struct, forbid_unknown_fields=True):
@@ -163,13 +163,13 @@ class JobRoutes:
         jobs = found[: page.limit]
         after = jobs[-1].id if len(found) > page.limit else None
         shown = [self._desk.presenter.job(job, identity) for job in jobs]
-        return answer({"jobs": shown, "next": after})
+        return reply({"jobs": shown, "next": after})
 
     async def logs(self, request: Request) -> Response:
         """What the attempts of one job logged; a token is not enough for that."""
         reach = reach_of(request)
         job = await reach.own_job(request.path_params["id"])
-        return answer(Logs(await reach.logs(job)))
+        return reply(Logs(await reach.logs(job)))
 
     async def cancel(self, request: Request) -> Response:
         """Cancel one job. Asked twice, it is cancelled once."""
@@ -196,7 +196,7 @@ class JobRoutes:
         reach, id = reach_of(request), request.path_params["id"]
         said = await document(request, Expiry, self._desk.config.max_body)
         await reach.own_job(id)  # a token is not to be prolonged by itself
-        return answer(Token(await self._desk.app.jobs.handle(id).atoken(said.expires)))
+        return reply(Token(await self._desk.app.jobs.handle(id).atoken(said.expires)))
 
     # --- enqueue ----------------------------------------------------------------------------------------------------
 
@@ -260,7 +260,7 @@ class JobRoutes:
         return job
 
     def _record(self, request: Request, job: Job, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
-        return answer(self._desk.presenter.job(job, reach_of(request).identity), status, headers)
+        return reply(self._desk.presenter.job(job, reach_of(request).identity), status, headers)
 
 
 _PATIENCE: Final = 5.0

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from stoker.web.answer import JSON
 from stoker.web.operation import Access, Operation
+from stoker.web.reply import JSON
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEM_MEDIA: Final = "application/problem+json"

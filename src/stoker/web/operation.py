@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from stoker.web.answer import JSON
 from stoker.web.desk import reach_of
 from stoker.web.reach import Reach
+from stoker.web.reply import JSON
 
 Handler = Callable[[Request], Awaitable[Response]]
 

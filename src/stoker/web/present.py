@@ -22,6 +22,9 @@ TOO_DEEP: Final = "[nested too deeply to be shown]"
 _DEEPEST: Final = 100
 """Lists and objects within each other that are shown."""
 
+_NESTED: Final = (dict, list, tuple)
+"""What JSON is decoded to that has values inside."""
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -33,10 +36,10 @@ class Presenter:
         self._redact = redact
 
     def job(self, job: Job, identity: Identity | None) -> dict[str, Any]:
-        """The record with the field names of `Job`. `identity` None: whoever has a token for it."""
+        """The record with the field names of `Job`. `identity` None, or out of whose reach: who has a token for it."""
         shown = self._redacted(job)
         facts = asdict(shown)
-        facts["key"] = own_key(job.key, identity)
+        facts["key"] = own_key(job.key, identity) if identity is not None and identity.reaches(job.owner) else None
         if identity is None or not identity.admin:
             facts["errors"] = [replace(failure, traceback=None, worker=None) for failure in job.errors]
             facts["worker"] = None
@@ -80,14 +83,14 @@ class Presenter:
 
     def _hide(self, value: Any, depth: int = 0) -> Any:
         """The same without the values of secret keys, as deep as it is shown."""
-        if depth > _DEEPEST and isinstance(value, Mapping | list | tuple):
+        if depth > _DEEPEST and isinstance(value, _NESTED):
             return TOO_DEEP
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return {
                 key: HIDDEN if self._secret(str(key)) else self._hide(inner, depth + 1) for key, inner in value.items()
             }
-        if isinstance(value, list | tuple):
-            return [self._hide(inner, depth + 1) for inner in value]
+        if isinstance(value, list | tuple):  # a megabyte may be half a million numbers: no call for each of them
+            return [self._hide(inner, depth + 1) if isinstance(inner, _NESTED) else inner for inner in value]
         return value
 
 

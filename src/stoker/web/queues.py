@@ -12,13 +12,13 @@ from starlette.responses import Response
 from stoker.job import LIVE
 from stoker.queue_limit import rate_in
 from stoker.store import Facet, Filter, QueueInfo, QueueLimit
-from stoker.web.answer import answer
 from stoker.web.answers import Answers
 from stoker.web.asking import document, queue_name
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Access, Operation
 from stoker.web.reach import Reach
+from stoker.web.reply import reply
 
 
 class Allowed(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -102,8 +102,8 @@ class QueueRoutes:
         """The queues as they stand."""
         reach = reach_of(request)
         if reach.who.admin:
-            return answer(Queues([shown(queue) for queue in await self._desk.app.queues.alist()]))
-        return answer(Queues(await own_queues(reach, self._desk.answers)))
+            return reply(Queues([shown(queue) for queue in await self._desk.app.queues.alist()]))
+        return reply(Queues(await own_queues(reach, self._desk.answers)))
 
     async def pause(self, request: Request) -> Response:
         """Let no more jobs of a queue start."""
@@ -131,7 +131,7 @@ class QueueRoutes:
     async def _done(self, request: Request, action: str, name: str, detail: Any = None) -> Response:
         await self._desk.audit.write(reach_of(request).who, action, name, detail=detail)
         queues = await self._desk.app.queues.alist()
-        return answer(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
+        return reply(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
 
 
 async def own_queues(reach: Reach, ask: Answers) -> list[Queue]:

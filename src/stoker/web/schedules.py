@@ -15,13 +15,13 @@ from starlette.responses import Response
 from stoker.errors import ScheduleNotFound
 from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
-from stoker.web.answer import answer
 from stoker.web.arguments import fitting
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
 from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
+from stoker.web.reply import reply
 
 _Short = Annotated[str, Meta(max_length=500)]
 
@@ -144,7 +144,7 @@ class ScheduleRoutes:
     async def list(self, _: Request) -> Response:
         """All schedules."""
         found = await self._desk.app.schedules.alist()
-        return answer(Schedules([self._desk.presenter.schedule(record) for record in found]))
+        return reply(Schedules([self._desk.presenter.schedule(record) for record in found]))
 
     async def read(self, request: Request) -> Response:
         """One schedule."""
@@ -182,7 +182,7 @@ class ScheduleRoutes:
         name = await self._named(request)
         job = await self._desk.app.schedules.arun_now(name)
         await self._desk.audit.write(reach_of(request).who, "run schedule", name, detail={"job": job.id})
-        return answer(Made(job.id), 202, {"location": f"{mount_of(request)}/jobs/{job.id}"})
+        return reply(Made(job.id), 202, {"location": f"{mount_of(request)}/jobs/{job.id}"})
 
     async def remove(self, request: Request) -> Response:
         """Forget it."""
@@ -196,7 +196,7 @@ class ScheduleRoutes:
         return _name(request)
 
     def _record(self, record: ScheduleRecord, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
-        return answer(self._desk.presenter.schedule(record), status, headers)
+        return reply(self._desk.presenter.schedule(record), status, headers)
 
 
 def _name(request: Request) -> str:

@@ -15,10 +15,10 @@ from stoker.clock import to_datetime
 from stoker.job import State
 from stoker.standing import alive
 from stoker.tally_store import MINUTE, Tally
-from stoker.web.answer import answer
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Operation
 from stoker.web.queues import Queue, own_queues, shown
+from stoker.web.reply import reply
 
 _HOUR: Final = 60 * MINUTE
 
@@ -71,10 +71,10 @@ class StatRoutes:
         """Jobs in numbers."""
         reach = reach_of(request)
         if reach.who.admin:
-            return answer(await self._all())
+            return reply(await self._all())
         ask = self._desk.answers
         counts = {State(name): count for name, count in (await ask.ask(reach.counting())).items()}
-        return answer(Stats(jobs=counts, queues=await own_queues(reach, ask)))
+        return reply(Stats(jobs=counts, queues=await own_queues(reach, ask)))
 
     async def _all(self) -> Stats:
         store, ask = self._desk.app.engine.connection.store, self._desk.answers.ask

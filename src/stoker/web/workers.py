@@ -14,11 +14,11 @@ from stoker.errors import WorkerNotFound
 from stoker.job import is_storable
 from stoker.standing import alive
 from stoker.store import Command, Worker
-from stoker.web.answer import answer
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Access, Handler, Operation
+from stoker.web.reply import reply
 
 
 class WorkerRecord(Struct, kw_only=True):
@@ -93,7 +93,7 @@ class WorkerRoutes:
     async def list(self, _: Request) -> Response:
         """The worker processes."""
         now = clock.now()
-        return answer(Workers([shown(worker, now) for worker in await self._desk.app.workers.alist()]))
+        return reply(Workers([shown(worker, now) for worker in await self._desk.app.workers.alist()]))
 
     def _tell(self, verb: str, command: Command | None) -> Handler:
         workers = self._desk.app.workers
@@ -106,7 +106,7 @@ class WorkerRoutes:
                 raise WorkerNotFound(id)
             await verbs[verb](id)
             await self._desk.audit.write(reach_of(request).who, f"{verb} worker", id)
-            return answer(Told(id, command))
+            return reply(Told(id, command))
 
         return tell
 

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.job import is_storable
-from stoker.web.answer import answer
 from stoker.web.asking import Paging, document, page_of
 from stoker.web.bodies import Counted, Reason
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Operation
 from stoker.web.problem import Problem
+from stoker.web.reply import reply
 from stoker.workflow_record import WorkflowRecord
 
 
@@ -77,11 +77,11 @@ class WorkflowRoutes:
     async def list(self, request: Request) -> Response:
         """A page of workflows."""
         records, after = await reach_of(request).workflows(page_of(request.query_params))
-        return answer({"workflows": records, "next": after})
+        return reply({"workflows": records, "next": after})
 
     async def read(self, request: Request) -> Response:
         """How a workflow stands."""
-        return answer(await reach_of(request).workflow(request.path_params["id"]))
+        return reply(await reach_of(request).workflow(request.path_params["id"]))
 
     async def cancel(self, request: Request) -> Response:
         """Cancel what has not ended."""
@@ -90,7 +90,7 @@ class WorkflowRoutes:
         await reach.workflow(id)
         count = await self._desk.app.workflows.acancel(id, reason=said.reason)
         await self._desk.audit.write(reach.who, "cancel workflow", id, count=count)
-        return answer(Counted(count))
+        return reply(Counted(count))
 
     async def retry(self, request: Request) -> Response:
         """Retry what failed or was cancelled."""
@@ -101,4 +101,4 @@ class WorkflowRoutes:
             raise Problem(422, "invalid-workflow", f"{said.step!r} is not a step of workflow {id}")
         count = await self._desk.app.workflows.aretry(id, said.step)
         await self._desk.audit.write(reach.who, "retry workflow", id, count=count)
-        return answer(Counted(count))
+        return reply(Counted(count))

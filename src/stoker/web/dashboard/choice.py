@@ -13,9 +13,9 @@ from stoker.store import Filter
 from stoker.web.asking import filter_of
 from stoker.web.dashboard.notice import PARAMETER
 
-FIELDS: Final = ("state", "queue", "task", "owner", "tag", "workflow", "key", "text")
-"""Conditions, in the order in which they are named."""
-_WORDS: Final = {"text": "arguments contain"}
+FIELDS: Final = ("state", "queue", "task", "owner", "tag", "workflow", "key", "text", "older_than")
+"""All conditions that there are, in the order in which they are named: what is done to all that match knows these."""
+_WORDS: Final = {"text": "arguments contain", "older_than": "seconds since its last change, at least"}
 
 
 class Choice:
@@ -23,7 +23,7 @@ class Choice:
 
     def __init__(self, query: QueryParams) -> None:
         self.filter: Filter = filter_of(query, others=("before", "after", PARAMETER))
-        self.texts = {name: query.get(name, "") for name in FIELDS}
+        self.texts = {name: query.get(name, "") for name in FIELDS} | {"state": ",".join(self.filter.states or ())}
         """by field, '' where it says nothing"""
 
     @property

@@ -41,6 +41,8 @@ _GLANCE: Final = 0.25
 """Seconds between two looks at whether the server is about to end."""
 _MOST: Final = 500
 """Different pages watched at once."""
+_MOST_OF_ONE: Final = 50
+"""The same for one identity, which leaves the others some."""
 _LONGEST: Final = 4_000
 """Characters of a page's address."""
 
@@ -69,10 +71,14 @@ class Live:
         key = id(asyncio.get_running_loop()), reach.who, page
         if len(page) > _LONGEST:
             raise Problem(422, "invalid-page", "this page's address is too long to be watched")
-        if key not in self._showings and len(self._showings) >= _MOST:
+        if key not in self._showings and self._is_full(reach.who):
             raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(self._events(key, reach), 200, headers, MEDIA)
+
+    def _is_full(self, identity: Identity) -> bool:
+        own = sum(identity == other for _, other, _ in self._showings)
+        return own >= _MOST_OF_ONE or len(self._showings) >= _MOST
 
     async def _events(self, key: tuple[int, Identity, str], reach: Reach) -> AsyncIterator[bytes]:
         yield RECONNECT

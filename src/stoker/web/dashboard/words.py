@@ -207,7 +207,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "call": call,
     "log_lines": log_lines,
     "coloured": coloured,
-    "address": address,
     "short": short,
 }
 """By the names that templates use."""

@@ -1,4 +1,4 @@
-"""Answers in JSON."""
+"""Replies in JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from stoker.web.present import encoded
 JSON: Final = "application/json"
 
 
-def answer(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
+def reply(value: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
     """The value as JSON; what one identity sees is for no cache."""
     return Response(encoded(value), status, {"cache-control": "no-store", **headers}, JSON)
