@@ -168,14 +168,12 @@ class Reach:
             jobs = await self._engine.arun(self.find(Filter(), Page(_CHUNK, before)))
             for job in jobs:
                 before = job.id
-                if job.workflow is None:
-                    continue
-                if job.workflow not in newest:
+                if job.workflow is not None and job.workflow not in newest:
                     newest[job.workflow] = await self._newest_of_whole(job.workflow)
-                if newest[job.workflow] == job.id:
+                if job.workflow is not None and newest[job.workflow] == job.id:
                     found.append(job.workflow)
-                    if len(found) == page.limit:
-                        return found, before
+                if len(found) == page.limit:
+                    return found, before
             if len(jobs) < _CHUNK:
                 return found, None
         return found, before

@@ -41,7 +41,6 @@ _GLANCE: Final = 0.25
 """Seconds between two looks at whether the server is about to end."""
 _MOST: Final = 500
 """Different pages watched at once."""
-_MOST_OF_ONE: Final = 50
 """The same for one identity, which leaves the others some."""
 _LONGEST: Final = 4_000
 """Characters of a page's address."""
@@ -153,6 +152,12 @@ class _Showing:
             if departing():
                 self.end()
 
+    async def _turning(self) -> None:
+        """Wait for the end of this turn, but not so long that the stream seems dead."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_QUIET):
+                await self._turned.wait()
+
     async def changes(self) -> AsyncIterator[tuple[str, Any]]:
         """What is different from what this viewer was told, as it comes; and now and then that all is well."""
         told: dict[str, str] = {}
@@ -161,9 +166,7 @@ class _Showing:
         spoke = began = clock.monotonic()
         while not self._over:
             if self._turn == seen:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_QUIET):
-                        await self._turned.wait()
+                await self._turning()
             seen = self._turn
             now = clock.monotonic()
             if now - began > _LIFE:
