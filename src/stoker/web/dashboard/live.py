@@ -41,6 +41,7 @@ _GLANCE: Final = 0.25
 """Seconds between two looks at whether the server is about to end."""
 _MOST: Final = 500
 """Different pages watched at once."""
+_MOST_OF_ONE: Final = 50
 """The same for one identity, which leaves the others some."""
 _LONGEST: Final = 4_000
 """Characters of a page's address."""
