@@ -1,0 +1,114 @@
+"""Visitors who have leave to be here, and want more than is theirs: keys, places, time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stoker.job import Job
+from stoker.web import Identity
+from stoker.web.dashboard import live
+from stoker.web.dashboard.live import Live
+from stoker.web.follower import Follower, Sign, Watched
+from stoker.web.news import News
+from stoker.web.problem import Problem
+from web.pages import parsed, post
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_token_shows_nobody_the_key(memory_site: Any) -> None:
+    made = (await memory_site.ann.post("/jobs", json={"task": "jobs.add", "args": [1], "options": {"key": "k"}})).json()
+    token = (await memory_site.ann.post(f"/jobs/{made['id']}/token")).json()["token"]
+    keys = {}
+    for who in ("ann", "bob", None):
+        answer = await memory_site.by(who).get(f"/jobs/{made['id']}", params={"token": token})
+        keys[who] = answer.json()["key"]
+    assert keys == {"ann": "k", "bob": None, None: None}
+
+
+@pytest.mark.parametrize(
+    ("query", "filter", "count"),
+    [
+        ("older_than=86400", "older_than=86400", 0),
+        ("state=failed&state=queued", "state=failed%2Cqueued", 2),
+        ("queue=default", "queue=default", 3),
+    ],
+)
+async def test_all_that_match_are_those_that_the_list_shows(
+    memory_site: Any, query: str, filter: str, count: int
+) -> None:
+    for _ in range(2):
+        await memory_site.enqueue("ann")
+    await memory_site.enqueue("ann", options={"delay": 3600})
+    page = parsed(await memory_site.ann.get(f"/ui/jobs?{query}"))
+    assert len(page.all("input", name="id")) == count
+    told = [field["value"] for field in page.all("input", name="filter")]
+    assert told == [filter]
+    asked = parsed(await post(memory_site.ann, "/ui/jobs/ask", {"action": "delete", "scope": "all", "filter": told[0]}))
+    assert [field["value"] for field in asked.all("input", name="filter")] == ([filter] if count else [])
+    await post(memory_site.ann, "/ui/jobs/do", {"action": "delete", "scope": "all", "filter": told[0]})
+    assert len(await memory_site.app.jobs.alist()) == 3 - count
+
+
+async def test_no_identity_takes_the_live_pages_of_all(memory_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MOST_OF_ONE", 2)
+    answer = asyncio.Event()
+
+    async def look(*_: Any) -> dict[str, str]:
+        await answer.wait()
+        return {}
+
+    pages = Live(look)
+
+    class Request:
+        def __init__(self, owner: str, page: str) -> None:
+            self.query_params = {"page": page}
+            self.state = type("State", (), {"reach": type("Reach", (), {"who": Identity(owner)})})
+
+    async def watch(owner: str, page: str) -> asyncio.Task[Any]:
+        response: Any = await pages.stream(Request(owner, page))  # type: ignore[arg-type]
+        parts = response.body_iterator
+        await anext(parts)  # the head; with the next one it watches
+        return asyncio.ensure_future(anext(parts))
+
+    watching = [await watch("ann", "ui/jobs"), await watch("ann", "ui/jobs?state=failed")]
+    await asyncio.sleep(0)
+    with pytest.raises(Problem) as refused:
+        await watch("ann", "ui/jobs?state=queued")
+    assert refused.value.type == "too-many-streams"
+    watching += [await watch("ann", "ui/jobs"), await watch("bob", "ui/jobs?state=queued")]
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+
+
+async def test_a_stream_that_is_to_end_ends_whatever_comes_after(memory_site: Any) -> None:
+    job: Job = await memory_site.enqueue("ann")
+    follower = Follower(Watched(News(job)), None)
+    follower.tell(Sign.CLOSED)  # its life is over, while it still sends
+    follower.tell(Sign.TROUBLE)
+    follower.tell()
+    assert isinstance(await follower.next(1), News)
+    assert await follower.next(1) is Sign.CLOSED
+
+
+async def test_half_a_million_numbers_are_shown_without_a_call_for_each(memory_site: Any) -> None:
+    presenter = memory_site.web.state.desk.presenter
+    calls = 0
+    hide = presenter._hide
+
+    def counting(value: Any, depth: int = 0) -> Any:
+        nonlocal calls
+        calls += 1
+        return hide(value, depth)
+
+    presenter._hide = counting
+    many = list(range(10_000))
+    assert presenter.arguments("jobs.echo", [[many, {"a": many, "password": many}]], {"value": many}) == (
+        [[many, {"a": many, "password": "[hidden]"}]],
+        {"value": many},
+    )
+    assert calls < 20
