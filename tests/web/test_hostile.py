@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stoker import Stoker
 from stoker.job import Job
-from stoker.web import Identity
+from stoker.plan import Plan, Statement, Steps
+from stoker.web import Identity, jobs, pieces
+from stoker.web.answers import Answers
 from stoker.web.dashboard import live
 from stoker.web.dashboard.live import Live
 from stoker.web.follower import Follower, Sign, Watched
 from stoker.web.news import News
 from stoker.web.problem import Problem
+from web.conftest import Site
 from web.pages import parsed, post
 
 pytestmark = pytest.mark.asyncio
@@ -112,3 +119,62 @@ async def test_half_a_million_numbers_are_shown_without_a_call_for_each(memory_s
         {"value": many},
     )
     assert calls < 20
+
+
+async def test_a_page_of_large_records_is_read_in_pieces(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "ROOM", 200_000)
+    monkeypatch.setattr(jobs, "ROOM", 200_000)
+    large = "x" * 50_000
+    made = [(await site.enqueue("ann", "jobs.echo", (large,))).id for _ in range(25)]
+    read: list[int] = []
+    ask = Answers.ask
+
+    async def counting(answers: Answers, plan: Plan[Any], within: float = 2.0) -> Any:
+        answer = await ask(answers, plan, within)
+        if plan.name == "find":
+            read.append(len(answer))
+        return answer
+
+    monkeypatch.setattr(Answers, "ask", counting)
+    met: list[str] = []
+    before: dict[str, str] = {}
+    while True:
+        page = (await site.ann.get("/jobs", params={"limit": "25", **before})).json()
+        assert 0 < len(page["jobs"]) <= 4
+        assert page["jobs"][0]["args"] == [large]
+        met += [job["id"] for job in page["jobs"]]
+        if page["next"] is None:
+            break
+        before = {"before": page["next"]}
+    assert met == made[::-1]
+    assert max(read) <= 16
+    read.clear()
+    shown = parsed(await site.ann.get("/ui/jobs"))
+    assert [field["value"] for field in shown.all("input", name="id")] == made[::-1]
+    assert read
+    assert max(read) <= 16
+
+
+async def test_searches_do_not_make_the_server_look_dead(tmp_path: Path) -> None:
+    app = Stoker(f"sqlite:///{tmp_path}/jobs.db")
+    site = Site(app, AsyncExitStack())
+    ready = threading.Event()
+
+    def search() -> Plan[Any]:
+        def steps() -> Steps[None]:
+            ready.wait(30)
+            yield Statement("SELECT 1")
+
+        return Plan(steps, name="find", writes=False, wakes=False)
+
+    answers = site.web.state.desk.answers
+    searches = [asyncio.ensure_future(answers.ask(search(), 30)) for _ in range(8)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    try:
+        answer = await site.ann.get("/health/ready")
+        assert answer.status_code == 200, answer.text
+    finally:
+        ready.set()
+        await asyncio.gather(*searches)
+        await app.aclose()

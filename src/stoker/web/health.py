@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.errors import StoreUnavailable, TookTooLong
+from stoker.web.answers import Answers
 from stoker.web.desk import Desk
 from stoker.web.operation import Access, Operation
 from stoker.web.problem import RETRY_AFTER, Problem
@@ -30,6 +31,7 @@ class HealthRoutes:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._answers = Answers(desk.app.engine)  # its own: no search by anybody makes this server look dead
 
     @property
     def operations(self) -> list[Operation]:
@@ -77,7 +79,7 @@ class HealthRoutes:
         return reply(Health())
 
     async def _waiting_migrations(self) -> list[str]:
-        return await self._desk.answers.ask(self._desk.app.engine.connection.store.pending(), _WITHIN)
+        return await self._answers.ask(self._desk.app.engine.connection.store.pending(), _WITHIN)
 
 
 _LATER: Final = {"retry-after": str(RETRY_AFTER)}

@@ -25,7 +25,8 @@ from stoker.web.idempotency import contradicts, guarded
 from stoker.web.identity import Identity
 from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
-from stoker.web.present import stored_key
+from stoker.web.pieces import ROOM, pieces
+from stoker.web.present import encoded, stored_key
 from stoker.web.problem import Problem
 from stoker.web.reply import reply
 
@@ -102,7 +103,7 @@ class JobRoutes:
                 method="GET",
                 path="/jobs",
                 handler=self.list,
-                summary="A page of records, newest first.",
+                summary="A page of records, newest first; fewer than `limit` where they are large.",
                 query=Listing,
                 answer=JobPage,
             ),
@@ -154,16 +155,20 @@ class JobRoutes:
         return self._record(request, await reach_of(request).job(request.path_params["id"]))
 
     async def list(self, request: Request) -> Response:
-        """A page of records; `next` is what to give as `before` for the one after it."""
+        """A page of records; `next` is what to give as `before` for the one after it. Large ones make it shorter."""
         reach = reach_of(request)
         identity = reach.who
         page = page_of(request.query_params)
         more = replace(page, limit=page.limit + 1)
-        found = await self._desk.answers.ask(reach.find(filter_of(request.query_params), more), _PATIENCE)
-        jobs = found[: page.limit]
-        after = jobs[-1].id if len(found) > page.limit else None
-        shown = [self._desk.presenter.job(job, identity) for job in jobs]
-        return reply({"jobs": shown, "next": after})
+        shown: list[msgspec.Raw] = []
+        after, size = None, 0
+        async for job in pieces(self._desk.answers, reach, filter_of(request.query_params), more, _PATIENCE):
+            if len(shown) == page.limit or size >= ROOM:
+                return reply({"jobs": shown, "next": after})
+            record = encoded(self._desk.presenter.job(job, identity))
+            shown.append(msgspec.Raw(record))
+            after, size = job.id, size + len(record)
+        return reply({"jobs": shown, "next": None})
 
     async def logs(self, request: Request) -> Response:
         """What the attempts of one job logged; a token is not enough for that."""

@@ -21,8 +21,12 @@ from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
+from stoker.web.dashboard.words import call
 from stoker.web.desk import Desk
+from stoker.web.pieces import pieces
 from stoker.web.problem import Problem
+
+_Row = Mapping[str, Any]
 
 HERE: Final = "ui/jobs"
 _IN_PAGE: Final = 50
@@ -52,7 +56,7 @@ class JobPages:
         counts, estimated = await self._counts(visit, choice)
         return {
             "choice": choice,
-            "jobs": None if jobs is None else [self._row(visit, job) for job in jobs],
+            "jobs": jobs,
             "newer": newer,
             "older": older,
             "first": "before" not in visit.query and "after" not in visit.query,
@@ -62,15 +66,16 @@ class JobPages:
             "known": await self._known(visit),
         }
 
-    async def _page(self, visit: Visit, which: Filter) -> tuple[list[Job] | None, str | None, str | None]:
-        """The jobs, newest first, and whether there are newer and older ones: the ids between which these are.
+    async def _page(self, visit: Visit, which: Filter) -> tuple[list[_Row] | None, str | None, str | None]:
+        """The jobs as rows, newest first, and whether there are newer and older ones: the ids between which these are.
 
         None where the store takes too long to find them.
         """
         before, after = (_place(visit, name) for name in ("before", "after"))
         window = Window(_IN_PAGE + 1, None, after) if after else Window(_IN_PAGE + 1, before)
         try:
-            found = await self._desk.answers.ask(visit.reach.find(which, window))
+            read = pieces(self._desk.answers, visit.reach, which, window, WITHIN)
+            found = [self._row(visit, job) async for job in read]
         except TookTooLong:
             return None, None, None
         more, jobs = len(found) > _IN_PAGE, found[:_IN_PAGE]
@@ -80,11 +85,14 @@ class JobPages:
             return jobs, None, None
         has_newer = more if after else before is not None
         has_older = True if after else more
-        return jobs, jobs[0].id if has_newer else None, jobs[-1].id if has_older else None
+        return jobs, jobs[0]["id"] if has_newer else None, jobs[-1]["id"] if has_older else None
 
-    def _row(self, visit: Visit, job: Job) -> Mapping[str, Any]:
+    def _row(self, visit: Visit, job: Job) -> _Row:
+        """What the list says of the job; of a megabyte of arguments it is a line."""
         did, at = latest(job)
-        return {**self._desk.presenter.job(job, visit.identity), "did": did, "at": at}
+        facts = self._desk.presenter.job(job, visit.identity)
+        said = call(facts["args"], facts["kwargs"])
+        return {**{name: facts[name] for name in _SHOWN}, "said": said, "did": did, "at": at}
 
     async def _counts(self, visit: Visit, choice: Choice) -> tuple[Mapping[str, int] | None, bool]:
         """How many match, by state, whichever state was chosen; None where that takes too long."""
@@ -142,6 +150,10 @@ class JobPages:
         return await visit.go(HERE, amending.done(count), **query)
 
 
+_SHOWN: Final = (
+    *("id", "task", "state", "cancel_requested", "progress", "tags", "error", "message", "queue", "owner", "attempt"),
+    "max_attempts",
+)
 _PATIENCE: Final = 10.0
 """Seconds in which it must be known how many jobs would be changed."""
 
