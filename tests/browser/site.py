@@ -137,8 +137,8 @@ class Site:
         (folder / "pages.py").write_text(APP)
         self.app = Stoker(place)
         namespace: dict[str, object] = {"__name__": "pages"}
-        os.environ["PLACE"] = place
-        exec(compile(APP, "pages.py", "exec"), namespace)
+        here = APP.replace('os.environ["PLACE"]', repr(place))  # other tests have an environment, too
+        exec(compile(here, "pages.py", "exec"), namespace)
         self.tasks = namespace
         self.url = ""
 
@@ -154,7 +154,7 @@ class Site:
         return self.url
 
     def work(self) -> Process:
-        worker = self.start("worker", "--no-scheduler")
+        worker = self.start("worker", "--no-scheduler", "--grace", "1s")
         worker.told(r"(worker \S+ started)")
         return worker
 
