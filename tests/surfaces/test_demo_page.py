@@ -165,12 +165,15 @@ def test_another_port_where_the_usual_one_is_taken(texts, surroundings):
 
 @contextmanager
 def occupied(port: int) -> Iterator[None]:
-    """Something listens there: this test, or something else already."""
-    try:
-        other = socket.create_server(("127.0.0.1", port))
-    except OSError:
-        yield
-        return
+    """This test listens there, as soon as whatever else does (another test's demo) has ended."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            other = socket.create_server(("127.0.0.1", port))
+            break
+        except OSError:
+            assert time.monotonic() < deadline, f"something else listens at {port}"
+            time.sleep(0.1)
     with other:
         yield
 
