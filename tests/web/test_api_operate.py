@@ -226,8 +226,7 @@ async def test_workflows_that_are_partly_anothers_are_not_there(site: Any) -> No
 async def test_a_long_list_of_ones_jobs_is_looked_through_bit_by_bit(memory_site: Any, monkeypatch: Any) -> None:
     from stoker.web import reach
 
-    monkeypatch.setattr(reach, "_CHUNK", 2)
-    monkeypatch.setattr(reach, "_CHUNKS", 2)
+    monkeypatch.setattr(reach, "_LOOKED", 4)
     flow = (await batch([call(memory_site, "ann"), call(memory_site, "ann")]).aenqueue()).id
     for n in range(9):
         await memory_site.enqueue(args=(n,))

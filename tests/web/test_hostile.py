@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from stoker import Stoker
+from stoker import Stoker, Workflow
+from stoker.bound import BoundCall
 from stoker.job import Job
 from stoker.plan import Plan, Statement, Steps
-from stoker.web import Identity, jobs, pieces
+from stoker.web import Identity, jobs, pieces, reach
 from stoker.web.answers import Answers
 from stoker.web.dashboard import live
 from stoker.web.dashboard.live import Live
@@ -178,3 +179,34 @@ async def test_searches_do_not_make_the_server_look_dead(tmp_path: Path) -> None
         ready.set()
         await asyncio.gather(*searches)
         await app.aclose()
+
+
+async def test_a_page_of_workflows_asks_about_so_many(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "_ASKED", 3)
+    add = site.app.registry.get("jobs.add")
+    made = []
+    for number in range(8):
+        flow = Workflow()
+        for owner in ("bob" if number % 2 else "ann", "ann"):
+            flow.add(BoundCall(site.app.engine, add, add.options.using({"owner": owner}), (1,), {}))
+        made.append((await flow.aenqueue()).id)
+    asked = 0
+    whole = reach.Reach._newest_of_whole
+
+    async def counting(own: reach.Reach, id: str) -> str | None:
+        nonlocal asked
+        asked += 1
+        return await whole(own, id)
+
+    monkeypatch.setattr(reach.Reach, "_newest_of_whole", counting)
+    met: list[str] = []
+    after: dict[str, str] = {}
+    for _ in range(10):
+        asked = 0
+        page = (await site.ann.get("/workflows", params=after)).json()
+        assert asked <= 3
+        met += [flow["id"] for flow in page["workflows"]]
+        if page["next"] is None:
+            break
+        after = {"before": page["next"]}
+    assert met == made[-2::-2]

@@ -160,9 +160,10 @@ class JobRoutes:
         identity = reach.who
         page = page_of(request.query_params)
         more = replace(page, limit=page.limit + 1)
+        which, ask = filter_of(request.query_params), self._desk.answers.ask
         shown: list[msgspec.Raw] = []
         after, size = None, 0
-        async for job in pieces(self._desk.answers, reach, filter_of(request.query_params), more, _PATIENCE):
+        async for job in pieces(lambda piece, within: ask(reach.find(which, piece), within), more, _PATIENCE):
             if len(shown) == page.limit or size >= ROOM:
                 return reply({"jobs": shown, "next": after})
             record = encoded(self._desk.presenter.job(job, identity))

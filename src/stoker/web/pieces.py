@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from msgspec.structs import replace
 
 from stoker import clock
 from stoker.job import Job
-from stoker.store import Filter, Page
-from stoker.web.answers import Answers
+from stoker.store import Page
 from stoker.web.present import encoded
-from stoker.web.reach import Reach
+
+Read = Callable[[Page, float], Awaitable[list[Job]]]
+"""Asks for the records of a page, for so many seconds."""
 
 ROOM: Final = 8_000_000
 """Bytes of records, as JSON, that are held at once; one record more, or those of the first piece."""
@@ -21,15 +22,12 @@ _FIRST: Final = 16
 """Records that are read before it is known how large they are."""
 
 
-async def pieces(answers: Answers, reach: Reach, which: Filter, page: Page, within: float) -> AsyncIterator[Job]:
-    """The records of the page that are within reach, one by one; others have a turn after each.
-
-    The store has `within` seconds for all of them. Raises `TookTooLong`.
-    """
+async def pieces(read: Read, page: Page, within: float) -> AsyncIterator[Job]:
+    """The records of the page, one by one; others have a turn after each. The store has `within` seconds for all."""
     left, wanted, size, met = page.limit, min(_FIRST, page.limit), 0, 0
     while wanted:
         began = clock.monotonic()
-        jobs = await answers.ask(reach.find(which, replace(page, limit=wanted)), within)
+        jobs = await read(replace(page, limit=wanted), within)
         within = max(0.0, within - (clock.monotonic() - began))
         for job in jobs:
             size += len(encoded(job))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Awaitable, Sequence
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from stoker.job import Job, Log, is_storable
 from stoker.plan import Plan
 from stoker.store import Action, Change, Facet, Filter, Page
 from stoker.web.identity import Identity
+from stoker.web.pieces import pieces
 from stoker.web.present import stored_key
 from stoker.web.problem import Problem
 from stoker.workflow_record import WorkflowRecord, record_of
@@ -163,20 +165,22 @@ class Reach:
         """Each is met at its newest job; the place in the list is the id of the last job that was looked at."""
         newest: dict[str, str | None] = {}
         found: list[str] = []
-        before = page.before
-        for _ in range(_CHUNKS):
-            jobs = await self._engine.arun(self.find(Filter(), Page(_CHUNK, before)))
-            for job in jobs:
-                before = job.id
-                if job.workflow is not None and job.workflow not in newest:
-                    newest[job.workflow] = await self._newest_of_whole(job.workflow)
-                if job.workflow is not None and newest[job.workflow] == job.id:
-                    found.append(job.workflow)
-                if len(found) == page.limit:
+        looked, before = 0, page.before
+
+        def read(piece: Page, _: float) -> Awaitable[list[Job]]:
+            return self.jobs(Filter(), piece)
+
+        async for job in pieces(read, Page(_LOOKED, before), math.inf):
+            if job.workflow is not None and job.workflow not in newest:
+                if len(newest) == _ASKED:
                     return found, before
-            if len(jobs) < _CHUNK:
-                return found, None
-        return found, before
+                newest[job.workflow] = await self._newest_of_whole(job.workflow)
+            looked, before = looked + 1, job.id
+            if job.workflow is not None and newest[job.workflow] == job.id:
+                found.append(job.workflow)
+            if len(found) == page.limit:
+                return found, before
+        return found, before if looked == _LOOKED else None
 
     async def _newest_of_whole(self, id: str) -> str | None:
         """The id of its newest job; None where one of its jobs is out of reach."""
@@ -193,6 +197,7 @@ class Reach:
         return sum(mine.values()) == sum(everything.values())
 
 
-_CHUNK = 500
-_CHUNKS = 8
-"""Jobs that are read at once, and how often, to find workflows among them."""
+_LOOKED = 4_000
+"""Jobs that are looked at to find workflows among them."""
+_ASKED = 500
+"""Workflows that are asked about: each takes some questions, and most of them may be somebody else's in part."""

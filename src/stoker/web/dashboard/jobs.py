@@ -72,9 +72,10 @@ class JobPages:
         None where the store takes too long to find them.
         """
         before, after = (_place(visit, name) for name in ("before", "after"))
+        ask = self._desk.answers.ask
         window = Window(_IN_PAGE + 1, None, after) if after else Window(_IN_PAGE + 1, before)
         try:
-            read = pieces(self._desk.answers, visit.reach, which, window, WITHIN)
+            read = pieces(lambda piece, within: ask(visit.reach.find(which, piece), within), window, WITHIN)
             found = [self._row(visit, job) async for job in read]
         except TookTooLong:
             return None, None, None
