@@ -123,6 +123,18 @@ async def test_nor_who_comes_through_a_proxy(memory_site: Any, name: str) -> Non
     assert (said.status_code, said.json()["type"]) == (403, "urn:stoker:closed")
 
 
+@pytest.mark.parametrize(("version", "status"), [("1.0", 403), ("1.1", 200), ("2", 200)])
+async def test_nor_who_comes_through_a_proxy_that_does_not_say_so(memory_site: Any, version: str, status: int) -> None:
+    """As nginx asks where nothing but `proxy_pass http://127.0.0.1:8440;` was written: by the name of this machine."""
+    web = create(memory_site.app)
+
+    async def proxied(scope: Any, receive: Any, send: Any) -> None:
+        await web({**scope, "http_version": version}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(proxied), base_url="http://127.0.0.1:8440") as asking:
+        assert (await asking.get("/workers")).status_code == status
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8440", "127.0.0.1.evil.example", "10.0.0.1", "[2001:db8::1]:80"]
 )

@@ -170,12 +170,13 @@ def _hosts(connection: HTTPConnection) -> tuple[str, ...]:
 def _check_local(connection: HTTPConnection) -> None:
     """Only this machine, and directly: a proxy on this machine would let in everybody whom it serves.
 
-    And by a name of this machine: a name of somebody else's that was made to point here (DNS rebinding) has a dot.
+    Not every proxy says that it is one; nginx as it comes asks in HTTP/1.0, as no browser does. And by a name of this
+    machine: a name of somebody else's that was made to point here (DNS rebinding) has a dot.
     """
     client = connection.client.host if connection.client is not None else _of_wsgi(connection)
     host = connection.headers.get("host", "").rsplit("]")[0].lstrip("[")
     host = host.partition(":")[0] if host.count(":") == 1 else host
-    direct = not any(name in connection.headers for name in _FORWARDED)
+    direct = not any(name in connection.headers for name in _FORWARDED) and connection.scope["http_version"] != "1.0"
     if direct and _near(client) and (_loopback(host) or _local(host)):
         return
     raise Problem(
