@@ -306,9 +306,21 @@ class SqliteDriver:
                 errand.error = error
 
     def _read(self, plan: Plan[T], is_over: Callable[[], bool] | None = None) -> T:
-        """Run it on a connection of its own; `is_over`: asked every so often whether to give it up."""
-        with self._gate:
-            return self._read_inside(plan, is_over)
+        """Run it on a connection of its own; `is_over`: asked every so often whether to give it up.
+
+        Readers seldom meet a lock: while another process opens the file first, or closes it last. As they changed
+        nothing, they begin afresh.
+        """
+        deadline = clock.monotonic() + self._timeout
+        while True:
+            try:
+                with self._gate:
+                    return self._read_inside(plan, is_over)
+            except sqlite3.Error as error:
+                given_up = clock.monotonic() >= deadline or (is_over is not None and is_over())
+                if given_up or not is_busy(error):
+                    raise translated(error, self._path) from error
+            clock.sleep(_PAUSE)
 
     def _read_inside(self, plan: Plan[T], is_over: Callable[[], bool] | None) -> T:
         try:
@@ -322,8 +334,6 @@ class SqliteDriver:
                 return pump(plan, lambda statement: _execute(connection, statement))
             finally:
                 _roll_back(connection)
-        except sqlite3.Error as error:
-            raise translated(error, self._path) from error
         finally:
             self._readers.append(connection)
 
