@@ -17,7 +17,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One action of one person."""
 
     id: str
-    """a UUIDv7; writing the same twice changes nothing"""
+    """a UUIDv7"""
     who: str
     action: str
     """a verb and its object: `cancel jobs`, `pause queue`"""
@@ -28,14 +28,14 @@ class Entry(Struct, frozen=True, kw_only=True):
     detail: str | None = None
     """JSON: what else was given"""
     at: int = 0
-    """instant; set by the store"""
+    """instant of the first writing; set by the store"""
 
 
 class AuditStore(Protocol):
-    """Entries are only ever added, and forgotten by age."""
+    """Entries are written before the act and completed after it, and forgotten by age."""
 
     def write(self, entry: Entry) -> Plan[None]:
-        """Add one."""
+        """Add one; or replace what the one with its id says, but not when it was first written."""
         ...
 
     def read(self, limit: int = 100, before: str | None = None) -> Plan[list[Entry]]:

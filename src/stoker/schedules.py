@@ -164,6 +164,7 @@ class Schedules:
         """The next ticks of a schedule as `add` would make it, checked as `add` checks. Nothing is written."""
         schedule_options.check(options)
         found, job = schedule_options.target(self._engine, task)
+        schedule_options.name_of(found.name if _unnamed(options) else options["name"])
         definition = schedule_options.define(self._engine, expression, found, job, BY_HAND, **options)
         return [
             to_datetime(tick).astimezone(definition.zone) for tick in ticks.upcoming(definition, clock.now(), count)

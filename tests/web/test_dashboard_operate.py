@@ -226,7 +226,8 @@ async def test_names_that_attack_are_only_text(memory_site):
     worker = Worker(id=EVIL, host=EVIL, pid=1, version=EVIL, queues=(EVIL,), tags=(EVIL,), concurrency=2)
     engine = app.engine
     await engine.arun(engine.connection.store.register(worker, 60 * SECOND))
-    await memory_site.web.state.desk.audit.write(Identity(EVIL), "pause queue", EVIL, detail={EVIL: EVIL, "n": [EVIL]})
+    async with memory_site.web.state.desk.audit.noted(Identity(EVIL), "pause queue", EVIL, {EVIL: EVIL, "n": [EVIL]}):
+        pass
     pages = ("ui/queues", "ui/schedules", "ui/workflows", "ui/workers", "ui/audit", f"ui/workflows/{wide.id}")
     for path in (*pages, f"ui/workflows/{flow.id}", "ui/schedules/new"):
         answer = await get(memory_site.admin, path)
@@ -324,7 +325,8 @@ async def test_wrong_limits_are_told_at_their_fields_and_kept(memory_site):
     assert set(errors(await post(memory_site, "ui/queues/limit", queue="mail", concurrency="0"))) == {"concurrency"}
     assert set(errors(await post(memory_site, "ui/queues/limit", queue="mail", fair="nobody"))) == {"fair"}
     assert await memory_site.app.queues.alist() == []
-    assert await audited(memory_site) == []
+    [said] = await audited(memory_site)
+    assert (said.action, said.target, "fair must be" in str(said.detail)) == ("limit queue", "mail", True)
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------
@@ -557,11 +559,15 @@ async def test_workers_are_told_to_be_quiet_to_wake_and_to_stop(memory_site):
     assert [one.action for one in await audited(memory_site)] == ["stop worker", "wake worker", "quiet worker"]
 
 
-async def test_a_worker_that_is_gone_is_a_404_and_nothing_is_written_down(memory_site):
+async def test_a_worker_that_is_gone_is_a_404_and_the_attempt_is_written_down(memory_site):
     for verb in ("quiet", "wake", "stop"):
         assert (await post(memory_site, f"ui/workers/{verb}", worker="nobody", sure="yes")).status_code == 404
         assert (await post(memory_site, f"ui/workers/{verb}", worker="nobody")).status_code == 404
-    assert await audited(memory_site) == []
+    said = await audited(memory_site)
+    assert [(one.action, one.target) for one in said] == [
+        (f"{verb} worker", "nobody") for verb in ("stop", "wake", "wake", "quiet")
+    ]
+    assert all("no living worker has the id" in str(one.detail) for one in said)
 
 
 async def test_a_dead_worker_is_shown_as_dead_and_cannot_be_told_anything(memory_site):
@@ -671,7 +677,8 @@ async def test_workflows_are_turned_over_page_by_page(memory_site):
 async def test_the_audit_log_is_turned_over_page_by_page(memory_site):
     audit = memory_site.web.state.desk.audit
     for number in range(150):
-        await audit.write(LOCAL, "pause queue", f"q{number:03}", count=number)
+        async with audit.noted(LOCAL, "pause queue", f"q{number:03}") as note:
+            note.count = number
     first = await get(memory_site.admin, "ui/audit")
     assert ("q149" in first.text, "q050" in first.text, "q049" in first.text) == (True, True, False)
     [before] = re.findall(r"ui/audit\?before=([^\"]+)\"", first.text)

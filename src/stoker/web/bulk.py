@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +13,6 @@ from stoker.web.asking import Conditions, document
 from stoker.web.bodies import Counted
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Handler, Operation
-from stoker.web.present import encoded
 from stoker.web.problem import Problem
 from stoker.web.reply import reply
 
@@ -64,20 +62,12 @@ class BulkRoutes:
 
     def _changing(self, action: Action, kind: type[Many]) -> Handler:
         async def change(request: Request) -> Response:
-            reach = reach_of(request)
             said = await document(request, kind, self._desk.config.max_body)
             which = said.filter.filter
             if which == Filter():
                 raise Problem(422, "invalid-filter", f"{action.value} which jobs? give at least one condition")
             reason = getattr(said, "reason", None)
-            count = await reach.amend(which, action, reason, dry_run=said.dry_run)
-            if not said.dry_run:
-                await self._desk.audit.write(reach.who, f"{action.value} jobs", _told(said.filter), count=count)
-            return reply(Counted(count))
+            acts = self._desk.acts(reach_of(request))
+            return reply(Counted(await acts.amend(which, action, reason, dry_run=said.dry_run)))
 
         return change
-
-
-def _told(conditions: Conditions) -> str:
-    """The filter for the audit log."""
-    return " ".join(f"{name}={encoded(value).decode()}" for name, value in msgspec.to_builtins(conditions).items())

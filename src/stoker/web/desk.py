@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 
 from stoker.app import Stoker
+from stoker.web.acts import Acts
 from stoker.web.answers import Answers
 from stoker.web.audit import Audit
 from stoker.web.config import Config
@@ -24,6 +25,10 @@ class Desk:
         app.engine.partings.append(self.hub.close)
         self.answers = Answers(app.engine)
         self.audit = Audit(app.engine)
+
+    def acts(self, reach: Reach) -> Acts:
+        """What whoever has this reach may do."""
+        return Acts(self.app, self.audit, reach)
 
 
 def reach_of(connection: HTTPConnection) -> Reach:

@@ -189,11 +189,11 @@ class JobRoutes:
 
     async def _amend(self, request: Request, action: Action, reason: str | None = None) -> Response:
         reach, id = reach_of(request), request.path_params["id"]
-        changed = await reach.amend_one(id, action, reason)
+        changed = await self._desk.acts(reach).amend_one(id, action, reason)
         job = await reach.job(id)
         if changed:
-            await self._desk.audit.write(reach.who, f"{action.value} job", id, count=changed)
-        elif action is not Action.CANCEL or not (job.cancel_requested or job.state is State.CANCELLED):
+            return self._record(request, job)
+        if action is not Action.CANCEL or not (job.cancel_requested or job.state is State.CANCELLED):
             raise Problem(409, f"cannot-{action.value}", f"a job that is {job.state.value} cannot be {_DONE[action]}")
         return self._record(request, job)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -108,28 +105,27 @@ class QueueRoutes:
     async def pause(self, request: Request) -> Response:
         """Let no more jobs of a queue start."""
         name = await self._named(request)
-        await self._desk.app.queues.apause(name)
-        return await self._done(request, "pause queue", name)
+        await self._desk.acts(reach_of(request)).pause_queue(name)
+        return await self._now(name)
 
     async def resume(self, request: Request) -> Response:
         """Let jobs of a queue start again."""
         name = await self._named(request)
-        await self._desk.app.queues.aresume(name)
-        return await self._done(request, "resume queue", name)
+        await self._desk.acts(reach_of(request)).resume_queue(name)
+        return await self._now(name)
 
     async def limit(self, request: Request) -> Response:
         """Let so much through a queue from now on."""
         said = await document(request, Allowed, self._desk.config.max_body)
         name = queue_name(request.path_params["name"])
-        await self._desk.app.queues.alimit(name, **asdict(said))
-        return await self._done(request, "limit queue", name, asdict(said))
+        await self._desk.acts(reach_of(request)).limit_queue(name, said.concurrency, said.rate, said.fair)
+        return await self._now(name)
 
     async def _named(self, request: Request) -> str:
         await document(request, Nothing, self._desk.config.max_body)
         return queue_name(request.path_params["name"])
 
-    async def _done(self, request: Request, action: str, name: str, detail: Any = None) -> Response:
-        await self._desk.audit.write(reach_of(request).who, action, name, detail=detail)
+    async def _now(self, name: str) -> Response:
         queues = await self._desk.app.queues.alist()
         return reply(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
 

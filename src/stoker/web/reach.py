@@ -1,4 +1,4 @@
-"""What one identity may see and change. Whatever a route or a page shows of jobs goes through here."""
+"""What one identity may see, and `Acts` may change. Whatever a route or a page shows of jobs goes through here."""
 
 from __future__ import annotations
 
@@ -82,56 +82,29 @@ class Reach:
 
     def narrowed(self, which: Filter) -> Filter:
         """The same filter, of jobs within reach; keys are as the owner wrote them."""
-        key = None if which.key is None else stored_key(which.key, self.who)
-        return which if self.who.admin else replace(which, owner=self.who.owner, key=key)
-
-    def _names_others(self, which: Filter) -> bool:
-        return not self.who.admin and which.owner not in (None, self.who.owner)
+        who = self.who
+        if who.admin:
+            return which
+        if which.owner not in (None, who.owner):
+            return Filter(ids=())
+        key = None if which.key is None else stored_key(which.key, who)
+        return replace(which, owner=who.owner, key=key)
 
     def find(self, which: Filter, page: Page) -> Plan[list[Job]]:
         """A page of records that match and are within reach."""
-        if self._names_others(which):
-            which = Filter(ids=())
         return self._engine.connection.store.find(self.narrowed(which), page)
 
     async def jobs(self, which: Filter, page: Page) -> list[Job]:
         """As `find`, at once."""
         return await self._engine.arun(self.find(which, page))
 
-    async def amend_one(self, id: str, action: Action, reason: str | None = None) -> int:
-        """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`."""
-        await self.own_job(id)
-        return await self._amend(id, action, reason)
-
-    async def amend(self, which: Filter, action: Action, reason: str | None = None, *, dry_run: bool = False) -> int:
-        """Do it to all that match within reach; how many, or how many it would be."""
-        if self._names_others(which):
-            return 0
-        return await self._amend(self.narrowed(which), action, reason, dry_run=dry_run)
-
     def eligible(self, which: Filter, action: Action) -> Plan[int]:
         """To how many that match within reach it could be done now."""
-        which = Filter(ids=()) if self._names_others(which) else self.narrowed(which)
-        return self._engine.connection.store.eligible(which, Change(action))
-
-    async def _amend(self, which: str | Filter, action: Action, reason: str | None, *, dry_run: bool = False) -> int:
-        jobs = self._app.jobs
-        match action:
-            case Action.CANCEL:
-                return await jobs.acancel(which, reason=reason, dry_run=dry_run)
-            case Action.RETRY:
-                return await jobs.aretry(which, dry_run=dry_run)
-            case Action.REQUEUE:
-                return await jobs.arequeue(which, dry_run=dry_run)
-            case Action.DELETE:
-                return await jobs.adelete(which, dry_run=dry_run)
-            case Action.PRIORITISE:
-                raise Problem(422, "invalid-option", "priorities are not changed over HTTP")
+        return self._engine.connection.store.eligible(self.narrowed(which), Change(action))
 
     def counting(self, which: Filter = Filter(), by: Facet = Facet.STATE) -> Plan[dict[str, int]]:
         """How many match within reach, by state, queue, task or owner."""
-        which = Filter(ids=()) if self._names_others(which) else self.narrowed(which)
-        return self._engine.connection.store.count(which, by)
+        return self._engine.connection.store.count(self.narrowed(which), by)
 
     # --- workflows --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from stoker.errors import ScheduleNotFound
 from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
+from stoker.web.acts import Acts
 from stoker.web.arguments import fitting
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
@@ -157,39 +158,32 @@ class ScheduleRoutes:
         with fitting(task, said.args, said.kwargs) as (args, kwargs):
             options = {**asdict(said), "args": args, "kwargs": kwargs}
             del options["expression"], options["task"]
-            made = await self._desk.app.schedules.aadd(said.expression, task.name, **options)
-        await self._desk.audit.write(
-            reach_of(request).who, "make schedule", made.name, detail={"expression": made.expression}
-        )
+            made = await self._acts(request).save_schedule(said.expression, task.name, options)
         return self._record(made, 201, {"location": f"{mount_of(request)}/schedules/{quote(made.name, safe='')}"})
 
     async def pause(self, request: Request) -> Response:
         """Let it fire no more."""
         name = await self._named(request)
-        record = await self._desk.app.schedules.apause(name)
-        await self._desk.audit.write(reach_of(request).who, "pause schedule", name)
-        return self._record(record)
+        return self._record(await self._acts(request).pause_schedule(name))
 
     async def resume(self, request: Request) -> Response:
         """Let it fire again."""
         name = await self._named(request)
-        record = await self._desk.app.schedules.aresume(name)
-        await self._desk.audit.write(reach_of(request).who, "resume schedule", name)
-        return self._record(record)
+        return self._record(await self._acts(request).resume_schedule(name))
 
     async def run(self, request: Request) -> Response:
         """Enqueue its job once more."""
         name = await self._named(request)
-        job = await self._desk.app.schedules.arun_now(name)
-        await self._desk.audit.write(reach_of(request).who, "run schedule", name, detail={"job": job.id})
-        return reply(Made(job.id), 202, {"location": f"{mount_of(request)}/jobs/{job.id}"})
+        job = await self._acts(request).run_schedule(name)
+        return reply(Made(job), 202, {"location": f"{mount_of(request)}/jobs/{job}"})
 
     async def remove(self, request: Request) -> Response:
         """Forget it."""
-        name = _name(request)
-        await self._desk.app.schedules.aremove(name)
-        await self._desk.audit.write(reach_of(request).who, "remove schedule", name)
+        await self._acts(request).remove_schedule(_name(request))
         return Response(status_code=204)
+
+    def _acts(self, request: Request) -> Acts:
+        return self._desk.acts(reach_of(request))
 
     async def _named(self, request: Request) -> str:
         await document(request, Nothing, self._desk.config.max_body)

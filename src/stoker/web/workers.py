@@ -10,10 +10,9 @@ from starlette.responses import Response
 
 from stoker import clock
 from stoker.clock import to_datetime
-from stoker.errors import WorkerNotFound
-from stoker.job import is_storable
 from stoker.standing import alive
 from stoker.store import Command, Worker
+from stoker.web.acts import Telling
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk, reach_of
@@ -79,7 +78,7 @@ class WorkerRoutes:
             self._telling("stop", Command.STOP, "Have a worker stop, as a SIGTERM would."),
         ]
 
-    def _telling(self, verb: str, command: Command | None, summary: str) -> Operation:
+    def _telling(self, verb: Telling, command: Command | None, summary: str) -> Operation:
         return Operation(
             method="POST",
             path=f"/workers/{{id}}/{verb}",
@@ -95,17 +94,11 @@ class WorkerRoutes:
         now = clock.now()
         return reply(Workers([shown(worker, now) for worker in await self._desk.app.workers.alist()]))
 
-    def _tell(self, verb: str, command: Command | None) -> Handler:
-        workers = self._desk.app.workers
-        verbs = {"quiet": workers.aquiet, "wake": workers.awake, "stop": workers.astop}
-
+    def _tell(self, verb: Telling, command: Command | None) -> Handler:
         async def tell(request: Request) -> Response:
             id = request.path_params["id"]
             await document(request, Nothing, self._desk.config.max_body)
-            if not is_storable(id):
-                raise WorkerNotFound(id)
-            await verbs[verb](id)
-            await self._desk.audit.write(reach_of(request).who, f"{verb} worker", id)
+            await self._desk.acts(reach_of(request)).tell_worker(id, verb)
             return reply(Told(id, command))
 
         return tell

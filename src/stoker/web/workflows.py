@@ -6,12 +6,10 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stoker.job import is_storable
 from stoker.web.asking import Paging, document, page_of
 from stoker.web.bodies import Counted, Reason
 from stoker.web.desk import Desk, reach_of
 from stoker.web.operation import Operation
-from stoker.web.problem import Problem
 from stoker.web.reply import reply
 from stoker.workflow_record import WorkflowRecord
 
@@ -85,20 +83,12 @@ class WorkflowRoutes:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel what has not ended."""
-        reach, id = reach_of(request), request.path_params["id"]
         said = await document(request, Reason, self._desk.config.max_body)
-        await reach.workflow(id)
-        count = await self._desk.app.workflows.acancel(id, reason=said.reason)
-        await self._desk.audit.write(reach.who, "cancel workflow", id, count=count)
-        return reply(Counted(count))
+        acts = self._desk.acts(reach_of(request))
+        return reply(Counted(await acts.cancel_workflow(request.path_params["id"], said.reason)))
 
     async def retry(self, request: Request) -> Response:
         """Retry what failed or was cancelled."""
-        reach, id = reach_of(request), request.path_params["id"]
         said = await document(request, FromStep, self._desk.config.max_body)
-        await reach.workflow(id)
-        if said.step is not None and not is_storable(said.step):
-            raise Problem(422, "invalid-workflow", f"{said.step!r} is not a step of workflow {id}")
-        count = await self._desk.app.workflows.aretry(id, said.step)
-        await self._desk.audit.write(reach.who, "retry workflow", id, count=count)
-        return reply(Counted(count))
+        acts = self._desk.acts(reach_of(request))
+        return reply(Counted(await acts.retry_workflow(request.path_params["id"], said.step)))

@@ -19,7 +19,8 @@ class MemoryAudit:
     @immediate
     def write(self, entry: Entry) -> None:
         """See `AuditStore.write`."""
-        self._entries.setdefault(entry.id, replace(entry, at=self._now()))
+        known = self._entries.get(entry.id)
+        self._entries[entry.id] = replace(entry, at=self._now() if known is None else known.at)
 
     @immediate
     def read(self, limit: int = 100, before: str | None = None) -> list[Entry]:

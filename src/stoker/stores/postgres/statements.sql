@@ -270,7 +270,8 @@ GROUP BY step, queue HAVING sum(completed + failed + retried + cancelled) > 0 OR
 INSERT INTO "$schema".audit (id, who, action, target, count, detail, at)
 SELECT %(id)s, %(who)s, %(action)s, %(target)s, %(count)s::bigint, %(detail)s, now
 FROM "$schema".present(%(now)s::bigint) AS now
-ON CONFLICT DO NOTHING
+ON CONFLICT (id) DO UPDATE SET who = excluded.who, action = excluded.action, target = excluded.target,
+    count = excluded.count, detail = excluded.detail
 
 -- name: entries
 SELECT id, who, action, target, count, detail, at FROM "$schema".audit

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from stoker.audit_store import AUDIT_KEPT, Entry
 from stoker.testing.conformance.rig import START, Rig
 
@@ -55,11 +57,23 @@ def test_by_id_whatever_the_order_in_which_they_come(rig: Rig) -> None:
     assert [entry.id for entry in read(rig)] == ids[::-1]
 
 
-def test_writing_the_same_twice_changes_nothing(rig: Rig) -> None:
-    entry = write(rig)
+def test_an_entry_is_completed_and_stays_in_its_place(rig: Rig) -> None:
+    entry = write(rig, detail='{"reason":"x"}')
+    later = write(rig)
     rig.advance(5)
-    write(rig, id=entry.id, who="somebody else")
-    assert read(rig) == [entry]
+    told = write(rig, id=entry.id, who="bob", action="cancel jobs", target="all", count=3)
+    assert read(rig) == [later, replace(told, at=entry.at)]
+
+
+def test_an_entry_that_was_completed_is_forgotten_with_the_others(rig: Rig) -> None:
+    entry = write(rig)
+    rig.advance(AUDIT_KEPT - 1)
+    write(rig, id=entry.id, count=3)
+    rig.run(rig.store.prune())
+    assert len(read(rig)) == 1
+    rig.advance(1)
+    rig.run(rig.store.prune())
+    assert read(rig) == []
 
 
 def test_another_process_reads_the_same(rig: Rig) -> None:

@@ -13,8 +13,8 @@ How a page is added:
    names it: `<div data-live="numbers">{% block live_numbers %}…{% endblock %}</div>`. A block sees the facts and
    `ui`, and nothing that was set outside of it. Rows that come and go have an `id`. An element with `data-calm` keeps
    its rows in place while somebody points at them or has selected some.
-5. `do` is a POST whose token was checked. It does the thing, writes `desk.audit.write(visit.identity, "pause queue",
-   name)`, and answers `await visit.go("ui/queues", notice="…")`, or `visit.show(template, facts, 422)` where it asks
+5. `do` is a POST whose token was checked. It does the thing by `desk.acts(visit.reach)`, which writes down who did it,
+   and answers `await visit.go("ui/queues", notice="…")`, or `visit.show(template, facts, 422)` where it asks
    back. In templates: `{{ ui.act(root, visit, "ui/queues/pause", "Pause", fields={"queue": name}) }}`, which is
    nothing where the server is read-only; forms of another shape stand in `{% if may_change %}` and begin with
    `{{ ui.csrf(visit) }}`.

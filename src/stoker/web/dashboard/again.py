@@ -19,6 +19,7 @@ from stoker.web.dashboard.words import pretty
 from stoker.web.desk import Desk
 from stoker.web.identity import Identity
 from stoker.web.present import HIDDEN, TOO_DEEP, stored_key
+from stoker.web.reach import Reach
 
 T = TypeVar("T")
 
@@ -55,23 +56,25 @@ def begun(task: Task, shown: Mapping[str, Any]) -> tuple[Draft, Sequence[str]]:
     return Draft(texts), left_out
 
 
-async def enqueue(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Inserted | None:
-    """The new job, or the one in its place; None where something is wrong, which the draft then says at its field."""
+async def enqueue(desk: Desk, task: Task, draft: Draft, reach: Reach, old: str) -> Inserted | None:
+    """The new job, made of that old one, or the one in its place.
+
+    None where something is wrong, which the draft then says at its field.
+    """
     args: Sequence[Any] = draft.read("args", lambda text: _written(json_list(text)), ())
     kwargs: Mapping[str, Any] = draft.read("kwargs", lambda text: _written(json_object(text)), {})
-    options = _options(desk, task, draft, identity)
+    options = _options(desk, task, draft, reach.who)
     if draft.errors:
         return None
-    engine = desk.app.engine
     with draft.checking(), fitting(task, args, kwargs) as (fit_args, fit_kwargs):
-        new = Call(task, options, fit_args, fit_kwargs).new_job(engine.new_ids())
+        new = Call(task, options, fit_args, fit_kwargs).new_job(desk.app.engine.new_ids())
     if "" in draft.errors:
         wrong = draft.errors.pop("")
         named = any(f"'{name}'" in wrong or f"`{name}`" in wrong for name in kwargs)
         draft.errors["kwargs" if named else "args"] = wrong
         return None
-    [made] = await engine.ainsert_jobs([new])
-    if not made.created and not identity.reaches((await desk.app.jobs.aget(made.id)).owner):
+    made = await desk.acts(reach).enqueue_again(new, old)
+    if not made.created and not reach.who.reaches((await desk.app.jobs.aget(made.id)).owner):
         draft.errors["key"] = "another job stands in this one's place; choose another key, or try again later"
         return None
     return made

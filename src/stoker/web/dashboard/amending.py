@@ -79,7 +79,3 @@ class Amending(Struct, frozen=True):
         if count == 0:
             return f"Nothing was {_SAID[self.action][1]}: no job was in a state for it."
         return f"{jobs} {'was' if count == 1 else 'were'} {_SAID[self.action][1]}."
-
-    def __str__(self) -> str:
-        """For the audit log."""
-        return ", ".join(self.ids) if self.ids else str(self.choice)

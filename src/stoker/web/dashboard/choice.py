@@ -55,7 +55,3 @@ class Choice:
     def page(self, name: str, id: str) -> str:
         """The query of the page `before` or `after` that id."""
         return "?" + urlencode([*self._said, (name, id)])
-
-    def __str__(self) -> str:
-        """For the audit log: as people write a filter."""
-        return " ".join(f"{name}={text}" for name, text in self._said) or "all jobs"

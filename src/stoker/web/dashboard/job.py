@@ -119,10 +119,8 @@ class JobPage:
 
     async def _retry(self, visit: Visit, _: Form) -> Response:
         id = visit.params["id"]
-        count = await visit.reach.amend_one(id, Action.RETRY)
-        if not count:
+        if not await self._desk.acts(visit.reach).amend_one(id, Action.RETRY):
             raise Problem(409, "cannot-retry", "only failed and cancelled jobs are retried; this one is neither")
-        await self._desk.audit.write(visit.identity, "retry job", id, count=count)
         return await visit.go(f"{HERE}/{id}", "The job is queued again.")
 
     # --- again ------------------------------------------------------------------------------------------------------
@@ -138,7 +136,7 @@ class JobPage:
         job = await visit.reach.own_job(visit.params["id"])
         task = self._task(visit, job.task)
         draft = Draft.of(form, FIELDS)
-        made = await enqueue(self._desk, task, draft, visit.identity)
+        made = await enqueue(self._desk, task, draft, visit.reach, job.id)
         if made is None:
             _, blanks = await self._begun(visit, job, task)
             return visit.show("job_again.html", self._form(visit, job, draft, blanks), 422)
@@ -146,7 +144,6 @@ class JobPage:
             return await visit.go(
                 f"{HERE}/{made.id}", "No job was made: this unfinished one stands in its place (by its key or guard)."
             )
-        await self._desk.audit.write(visit.identity, "enqueue job", made.id, count=1, detail={"again": job.id})
         return await visit.go(f"{HERE}/{made.id}", "This is the new job.")
 
     async def _begun(self, visit: Visit, job: Job, task: Task) -> tuple[Draft, Blanks]:

@@ -133,17 +133,11 @@ class JobPages:
         amending = Amending.of(form)
         reason = form.text("reason") or None if amending.action is Action.CANCEL else None
         only = amending.ids[0] if len(amending.ids) == 1 else None
+        acts = self._desk.acts(visit.reach)
         if only is not None:
-            count = await visit.reach.amend_one(only, amending.action, reason)
+            count = await acts.amend_one(only, amending.action, reason)
         else:
-            count = await visit.reach.amend(amending.filter, amending.action, reason)
-        await self._desk.audit.write(
-            visit.identity,
-            f"{amending.action.value} {'jobs' if only is None else 'job'}",
-            str(amending),
-            count=count,
-            detail={"reason": reason} if reason else None,
-        )
+            count = await acts.amend(amending.filter, amending.action, reason)
         gone = amending.action is Action.DELETE
         if amending.back and not gone:
             return await visit.go(f"{HERE}/{amending.back}", amending.done(count))

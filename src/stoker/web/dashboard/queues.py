@@ -70,14 +70,12 @@ class QueuePages:
 
     async def _pause(self, visit: Visit, form: Form) -> Response:
         name = queue_name(form.exact("queue"))
-        await self._desk.app.queues.apause(name)
-        await self._desk.audit.write(visit.identity, "pause queue", name)
+        await self._desk.acts(visit.reach).pause_queue(name)
         return await visit.go(HERE, f"The queue {name} is paused: none of its jobs starts. What runs goes on.")
 
     async def _resume(self, visit: Visit, form: Form) -> Response:
         name = queue_name(form.exact("queue"))
-        await self._desk.app.queues.aresume(name)
-        await self._desk.audit.write(visit.identity, "resume queue", name)
+        await self._desk.acts(visit.reach).resume_queue(name)
         return await visit.go(HERE, f"The queue {name} goes on.")
 
     # --- limits -----------------------------------------------------------------------------------------------------
@@ -95,11 +93,9 @@ class QueuePages:
         fair = draft.texts["fair"] or None
         if not draft.errors:
             with draft.checking("fair"):
-                await self._desk.app.queues.alimit(name, concurrency=concurrency, rate=rate, fair=fair)
+                await self._desk.acts(visit.reach).limit_queue(name, concurrency, rate, fair)
         if draft.errors:
             return visit.show("queue_limit.html", self._form_facts(name, draft), 422)
-        said = {"concurrency": concurrency, "rate": rate, "fair": fair}
-        await self._desk.audit.write(visit.identity, "limit queue", name, detail=said)
         at_once, turns = concurrency and f"{concurrency:,} at once", fair and f"fair by {fair}"
         through = ", ".join(part for part in (at_once, rate, turns) if part) or "everything"
         return await visit.go(HERE, f"The queue {name} lets through: {through}.")

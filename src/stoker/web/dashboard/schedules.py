@@ -126,22 +126,19 @@ class SchedulePages:
 
     async def _run(self, visit: Visit, form: Form) -> Response:
         name = form.exact("name")
-        handle = await self._app.schedules.arun_now(name)
-        await self._desk.audit.write(visit.identity, "run schedule", name, detail={"job": handle.id})
-        return await visit.go(f"ui/jobs/{handle.id}", f"The schedule {name} made this job just now. Its ticks stay.")
+        job = await self._desk.acts(visit.reach).run_schedule(name)
+        return await visit.go(f"ui/jobs/{job}", f"The schedule {name} made this job just now. Its ticks stay.")
 
     async def _pause(self, visit: Visit, form: Form) -> Response:
         name = form.exact("name")
-        await self._app.schedules.apause(name)
-        await self._desk.audit.write(visit.identity, "pause schedule", name)
+        await self._desk.acts(visit.reach).pause_schedule(name)
         return await self._back(
             visit, form, name, f"The schedule {name} is paused: it makes no jobs until you resume it."
         )
 
     async def _resume(self, visit: Visit, form: Form) -> Response:
         name = form.exact("name")
-        await self._app.schedules.aresume(name)
-        await self._desk.audit.write(visit.identity, "resume schedule", name)
+        await self._desk.acts(visit.reach).resume_schedule(name)
         return await self._back(
             visit, form, name, f"The schedule {name} goes on. Ticks of the pause are not made up for."
         )
@@ -157,8 +154,7 @@ class SchedulePages:
         record = await self._app.schedules.aget(name)
         if not form.flag("sure"):
             return visit.show("schedule_remove.html", {"record": record, "declared": record.origin != BY_HAND})
-        await self._app.schedules.aremove(name)
-        await self._desk.audit.write(visit.identity, "remove schedule", name)
+        await self._desk.acts(visit.reach).remove_schedule(name)
         return await visit.go(HERE, f"The schedule {name} is removed. Jobs that it made stay.")
 
     # --- the form ---------------------------------------------------------------------------------------------------
@@ -178,7 +174,7 @@ class SchedulePages:
             draft.errors["name"] = f"there is a schedule {want.name!r}: change that one, or take another name"
         if want is None or draft.errors:
             return visit.show("schedule_form.html", self._form_facts(draft, None), 422 if draft.errors else 200)
-        return await self._add(visit, want, "add schedule")
+        return await self._write(visit, want, "made")
 
     async def _save(self, visit: Visit, form: Form) -> Response:
         name = form.exact("name")
@@ -187,14 +183,11 @@ class SchedulePages:
         want = None if form.flag("look") else wanted(draft, self._app, known)
         if want is None:
             return visit.show("schedule_form.html", self._form_facts(draft, name), 422 if draft.errors else 200)
-        return await self._add(visit, want, "change schedule")
+        return await self._write(visit, want, "changed")
 
-    async def _add(self, visit: Visit, want: Wanted, action: str) -> Response:
-        record = await self._app.schedules.aadd(want.expression, want.task, **want.options)
-        said = {"expression": record.expression, "tz": record.tz, "task": record.task}
-        await self._desk.audit.write(visit.identity, action, record.name, detail=said)
-        done = "is made" if action == "add schedule" else "is changed"
-        return await visit.go(f"{HERE}/one", f"The schedule {record.name} {done}.", name=record.name)
+    async def _write(self, visit: Visit, want: Wanted, done: str) -> Response:
+        record = await self._desk.acts(visit.reach).save_schedule(want.expression, want.task, want.options)
+        return await visit.go(f"{HERE}/one", f"The schedule {record.name} is {done}.", name=record.name)
 
     async def _is_taken(self, name: str) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from stoker.job import Job, State
 from stoker.standing import standing
 from stoker.store import Filter, Worker
 from stoker.store import Page as Window
+from stoker.web.acts import Telling
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
@@ -67,16 +68,16 @@ class WorkerPages:
         if not form.flag("sure"):
             return await self._ask(visit, form, "quiet")
         done = "claims no more jobs. What it runs goes on."
-        return await self._tell(visit, form, "quiet", self._desk.app.workers.aquiet, done)
+        return await self._tell(visit, form, "quiet", done)
 
     async def _wake(self, visit: Visit, form: Form) -> Response:
-        return await self._tell(visit, form, "wake", self._desk.app.workers.awake, "claims jobs again.")
+        return await self._tell(visit, form, "wake", "claims jobs again.")
 
     async def _stop(self, visit: Visit, form: Form) -> Response:
         if not form.flag("sure"):
             return await self._ask(visit, form, "stop")
         done = "is told to stop: it claims no more jobs, gives what it runs its grace, and ends."
-        return await self._tell(visit, form, "stop", self._desk.app.workers.astop, done)
+        return await self._tell(visit, form, "stop", done)
 
     async def _ask(self, visit: Visit, form: Form, verb: str) -> Response:
         id = form.exact("worker")
@@ -85,12 +86,9 @@ class WorkerPages:
                 return visit.show("worker_ask.html", {"worker": worker, "verb": verb})
         raise WorkerNotFound(id)
 
-    async def _tell(
-        self, visit: Visit, form: Form, verb: str, tell: Callable[[str], Awaitable[None]], done: str
-    ) -> Response:
+    async def _tell(self, visit: Visit, form: Form, verb: Telling, done: str) -> Response:
         id = form.exact("worker")
-        await tell(id)
-        await self._desk.audit.write(visit.identity, f"{verb} worker", id)
+        await self._desk.acts(visit.reach).tell_worker(id, verb)
         return await visit.go(HERE, f"The worker {short(id)} {done}")
 
 

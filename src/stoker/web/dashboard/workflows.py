@@ -10,7 +10,6 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from stoker import clock
-from stoker.errors import WorkflowError
 from stoker.job import Job
 from stoker.store import Filter
 from stoker.store import Page as Window
@@ -20,7 +19,6 @@ from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
-from stoker.web.problem import Problem
 from stoker.workflow_record import WorkflowRecord
 
 HERE: Final = "ui/workflows"
@@ -132,27 +130,20 @@ class WorkflowPages:
 
     async def _cancel(self, visit: Visit, form: Form) -> Response:
         record = await visit.reach.workflow(visit.params["id"])
-        cancel = self._app.workflows.acancel
         if not form.flag("sure"):
-            count = await cancel(record.id, dry_run=True)
+            count = await self._app.workflows.acancel(record.id, dry_run=True)
             return await self._ask(visit, "cancel", record, count, None)
         reason = form.text("reason")[:_LONGEST_REASON] or None
-        count = await cancel(record.id, reason=reason)
-        detail = None if reason is None else {"reason": reason}
-        await self._desk.audit.write(visit.identity, "cancel workflow", record.id, count=count, detail=detail)
+        count = await self._desk.acts(visit.reach).cancel_workflow(record.id, reason)
         return await self._back(visit, record, f"{_jobs(count)} cancelled; what runs is told to stop.")
 
     async def _retry(self, visit: Visit, form: Form) -> Response:
         record = await visit.reach.workflow(visit.params["id"])
         step = form.text("step") or None
-        try:
-            count = await self._app.workflows.aretry(record.id, step, dry_run=not form.flag("sure"))
-        except WorkflowError as error:
-            raise Problem(422, "invalid-workflow", str(error)) from None
         if not form.flag("sure"):
+            count = await self._app.workflows.aretry(record.id, step, dry_run=True)
             return await self._ask(visit, "retry", record, count, step)
-        detail = None if step is None else {"step": step}
-        await self._desk.audit.write(visit.identity, "retry workflow", record.id, count=count, detail=detail)
+        count = await self._desk.acts(visit.reach).retry_workflow(record.id, step)
         return await self._back(visit, record, f"{_jobs(count)} queued again.")
 
     async def _ask(self, visit: Visit, verb: str, record: WorkflowRecord, count: int, step: str | None) -> Response:

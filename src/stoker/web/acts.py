@@ -1,0 +1,162 @@
+"""What one identity does through this application: every act in one place, with its entry in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+from stoker.app import Stoker
+from stoker.clock import SECOND
+from stoker.errors import WorkerNotFound
+from stoker.job import Inserted, NewJob, is_storable
+from stoker.schedule_record import ScheduleRecord
+from stoker.store import Action, Filter
+from stoker.web.audit import Audit, Note
+from stoker.web.problem import Problem
+from stoker.web.reach import Reach
+
+Telling = Literal["quiet", "wake", "stop"]
+
+
+class Acts:
+    """What somebody may do. Nothing is done that is not in the log: the entry is written before the act."""
+
+    def __init__(self, app: Stoker, audit: Audit, reach: Reach) -> None:
+        self._app = app
+        self._audit = audit
+        self._reach = reach
+
+    def _noted(self, action: str, target: str, **detail: Any) -> AbstractAsyncContextManager[Note]:
+        said = {name: value for name, value in detail.items() if value is not None}
+        return self._audit.noted(self._reach.who, action, target, said)
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    async def amend_one(self, id: str, action: Action, reason: str | None = None) -> int:
+        """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`."""
+        await self._reach.own_job(id)
+        async with self._noted(f"{action.value} job", id, reason=reason) as note:
+            note.count = await self._amend(id, action, reason)
+            return note.count
+
+    async def amend(self, which: Filter, action: Action, reason: str | None = None, *, dry_run: bool = False) -> int:
+        """Do it to all that match within reach; how many, or how many it would be."""
+        narrowed = self._reach.narrowed(which)
+        if dry_run:
+            return await self._amend(narrowed, action, reason, dry_run=True)
+        async with self._noted(f"{action.value} jobs", spoken(which), reason=reason) as note:
+            note.count = await self._amend(narrowed, action, reason)
+            return note.count
+
+    async def _amend(self, which: str | Filter, action: Action, reason: str | None, *, dry_run: bool = False) -> int:
+        jobs = self._app.jobs
+        match action:
+            case Action.CANCEL:
+                return await jobs.acancel(which, reason=reason, dry_run=dry_run)
+            case Action.RETRY:
+                return await jobs.aretry(which, dry_run=dry_run)
+            case Action.REQUEUE:
+                return await jobs.arequeue(which, dry_run=dry_run)
+            case Action.DELETE:
+                return await jobs.adelete(which, dry_run=dry_run)
+            case Action.PRIORITISE:
+                raise Problem(422, "invalid-option", "priorities are not changed over HTTP")
+
+    async def enqueue_again(self, new: NewJob, old: str) -> Inserted:
+        """Enqueue a job that was made of an old one; or the one that stands in its place."""
+        async with self._noted("enqueue job", new.id, again=old) as note:
+            [made] = await self._app.engine.ainsert_jobs([new])
+            note.count = int(made.created)
+            return made
+
+    # --- workflows --------------------------------------------------------------------------------------------------
+
+    async def cancel_workflow(self, id: str, reason: str | None = None) -> int:
+        """Cancel what has not ended of it; how many jobs. Raises `WorkflowNotFound`."""
+        await self._reach.workflow(id)
+        async with self._noted("cancel workflow", id, reason=reason) as note:
+            note.count = await self._app.workflows.acancel(id, reason=reason)
+            return note.count
+
+    async def retry_workflow(self, id: str, step: str | None = None) -> int:
+        """Retry what failed or was cancelled, from that step on; how many jobs. Raises `WorkflowNotFound`, a 422."""
+        await self._reach.workflow(id)
+        if step is not None and not is_storable(step):
+            raise Problem(422, "invalid-workflow", f"{step!r} is not a step of workflow {id}")
+        async with self._noted("retry workflow", id, step=step) as note:
+            note.count = await self._app.workflows.aretry(id, step)
+            return note.count
+
+    # --- queues -----------------------------------------------------------------------------------------------------
+
+    async def pause_queue(self, name: str) -> None:
+        """Let no more of its jobs start."""
+        async with self._noted("pause queue", name):
+            await self._app.queues.apause(name)
+
+    async def resume_queue(self, name: str) -> None:
+        """Let them start again."""
+        async with self._noted("resume queue", name):
+            await self._app.queues.aresume(name)
+
+    async def limit_queue(self, name: str, concurrency: int | None, rate: str | None, fair: str | None) -> None:
+        """Let so much through it from now on; None is unlimited. Raises `InvalidOption`."""
+        said = {"concurrency": concurrency, "rate": rate, "fair": fair}
+        async with self._audit.noted(self._reach.who, "limit queue", name, said):  # with what is unlimited from now on
+            await self._app.queues.alimit(name, concurrency=concurrency, rate=rate, fair=fair)
+
+    # --- schedules --------------------------------------------------------------------------------------------------
+
+    async def save_schedule(self, expression: str, task: str, options: Mapping[str, Any]) -> ScheduleRecord:
+        """Make a schedule, or change the one of its name; without `name` it has its task's. Raises `InvalidOption`."""
+        schedules = self._app.schedules
+        schedules.preview(expression, task, count=0, **options)  # so that mistakes are told before anything is noted
+        name = options.get("name") or task
+        verb = "change" if any(record.name == name for record in await schedules.alist()) else "add"
+        async with self._noted(f"{verb} schedule", name, expression=expression, tz=options.get("tz"), task=task):
+            return await schedules.aadd(expression, task, **options)
+
+    async def pause_schedule(self, name: str) -> ScheduleRecord:
+        """Let it fire no more. Raises `ScheduleNotFound`."""
+        async with self._noted("pause schedule", name):
+            return await self._app.schedules.apause(name)
+
+    async def resume_schedule(self, name: str) -> ScheduleRecord:
+        """Let it fire again, from now on. Raises `ScheduleNotFound`."""
+        async with self._noted("resume schedule", name):
+            return await self._app.schedules.aresume(name)
+
+    async def run_schedule(self, name: str) -> str:
+        """Enqueue its job once more, now; the job's id. Raises `ScheduleNotFound`."""
+        async with self._noted("run schedule", name) as note:
+            handle = await self._app.schedules.arun_now(name)
+            note.detail["job"] = handle.id
+            return handle.id
+
+    async def remove_schedule(self, name: str) -> None:
+        """Forget it; its jobs stay. Raises `ScheduleNotFound`."""
+        async with self._noted("remove schedule", name):
+            await self._app.schedules.aremove(name)
+
+    # --- workers ----------------------------------------------------------------------------------------------------
+
+    async def tell_worker(self, id: str, verb: Telling) -> None:
+        """Have it claim no more, claim again, or stop. Raises `WorkerNotFound`."""
+        if not is_storable(id):
+            raise WorkerNotFound(id)
+        workers = self._app.workers
+        tell = {"quiet": workers.aquiet, "wake": workers.awake, "stop": workers.astop}[verb]
+        async with self._noted(f"{verb} worker", id):
+            await tell(id)
+
+
+def spoken(which: Filter) -> str:
+    """A filter as people write it: `state=failed queue=mail`, the ids, or `all jobs`."""
+    texts = {
+        "state": ",".join(which.states or ()),
+        **{name: getattr(which, name) for name in ("queue", "task", "owner", "tag", "workflow", "key", "text")},
+        "older_than": None if which.idle_for is None else f"{which.idle_for / SECOND:g}",
+    }
+    words = [f"{name}={text}" for name, text in texts.items() if text]
+    return " ".join([*words, ", ".join(which.ids or ())]).strip() or "all jobs"
