@@ -196,6 +196,7 @@ def test_a_late_settle_does_not_end_the_run_of_another_worker(world: World, how:
     world.open(world.gate())
     record = world.ends(job)
     assert (record.state, record.result, record.crashes) == (State.COMPLETED, "again", 1)
+    until(lambda: world.happened("settled"), "its worker hears that it is settled")
     [settled] = world.history.of("settled")
     assert settled.pid == other.pid
     world.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -31,6 +32,7 @@ _WORDS: Final = re.compile(r"'(?:[^'\\\n]|\\.)*'|--[^\n]*|\b[A-Z][A-Z_]+\b")
 """A string or a comment, which stay as they are, or what may be a constant's name."""
 
 
+@cache
 def load_scripts(package: str, folder: str) -> Mapping[str, str]:
     """The scripts of a folder, by name, in order, each with its parts in front.
 
