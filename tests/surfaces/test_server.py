@@ -290,7 +290,7 @@ def test_a_worker_that_cannot_begin_takes_the_server_with_it(hall):
 @pytest.mark.parametrize("command", [("start",), ("start", "--web", "shop_web:api")], ids=["ours", "theirs"])
 def test_streams_end_before_the_server_does(hall, command):
     mount = "stoker/" if "--web" in command else ""
-    with hall.running(*command) as running:
+    with hall.running(*command, "--grace", "3") as running:
         answer = running.client.post(f"{mount}jobs", json={"task": "served.endless"})
         id = answer.json()["id"]
         with running.client.stream("GET", f"{mount}jobs/{id}/events") as stream:
