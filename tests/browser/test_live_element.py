@@ -46,12 +46,12 @@ def markup(bar: dict[str, str]) -> str:
 
 
 def around(web: Any) -> Starlette:
-    """A site with a page that shows bars, and the application below `/work`."""
+    """A site with a page that shows bars, and the application below `/stoker`."""
 
     async def page(request: Request) -> Response:
         bars = "".join(markup(bar) for bar in json.loads(request.query_params["bars"]))
         head = '<title>Bars</title><link rel="stylesheet" href="/page.css"><script src="/record.js"></script>'
-        text = f'<!doctype html><html lang="en"><head>{head}<script src="/work/static/progress.js"></script></head>'
+        text = f'<!doctype html><html lang="en"><head>{head}<script src="/stoker/static/progress.js"></script></head>'
         return HTMLResponse(
             f"{text}<body><main><h1>Bars</h1>{bars}</main></body></html>", headers={"content-security-policy": POLICY}
         )
@@ -71,7 +71,7 @@ def around(web: Any) -> Starlette:
             Route("/page.css", style),
             Route("/record.js", recorder),
             Route("/favicon.ico", icon),
-            Mount("/work", app=web),
+            Mount("/stoker", app=web),
         ]
     )
 
@@ -369,10 +369,10 @@ def test_everybody_can_read_it(visitor, puppets, shots: Path | None, dark):
 def test_the_script_may_be_loaded_by_pages_of_others(site):
     import httpx
 
-    answer = httpx.get(f"{site.url}/work/static/progress.js")
+    answer = httpx.get(f"{site.url}/stoker/static/progress.js")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    again = httpx.get(f"{site.url}/work/static/progress.js", headers={"if-none-match": answer.headers["etag"]})
+    again = httpx.get(f"{site.url}/stoker/static/progress.js", headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
