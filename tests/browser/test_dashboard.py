@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import places
 from browser.site import Site, opened
-from stoker import batch, chain
+from stoker import Stoker, batch, chain
 from stoker.job import Failure, Outcome, Verdict
 from stoker.store import Routing, Want, Worker
+from web import live
 
 expect.set_options(timeout=30_000)
 
@@ -66,6 +69,16 @@ def crowded(tmp_path: Path) -> Iterator[Site]:
         site.allow("running", 1)
         app.queues.pause("mail")
         yield site
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[live.Site]:
+    """A site that has the dashboard below `/admin/stoker`, with one job."""
+    with places.fresh("sqlite-normal", tmp_path) as place, Stoker(place) as app:
+        app.task(name="say")(_say).enqueue("hello")
+        site = live.Site(app, around=lambda web: Starlette(routes=[Mount("/admin/stoker", app=web)])).start()
+        yield site
+        site.stop()
 
 
 def hostile(site: Site) -> None:
@@ -153,6 +166,21 @@ def test_jobs_are_picked_and_cancelled_and_the_deed_is_written_down(site: Site, 
     page.goto(f"{site.url}/ui/audit")
     expect(page.locator("main")).to_contain_text("cancel jobs")
     expect(page.locator("main")).to_contain_text("root")
+
+
+def test_links_and_forms_of_a_dialog_stay_below_the_mount(mounted: live.Site, visit: Visit) -> None:
+    url = f"{mounted.url}/admin/stoker"
+    page = visit(f"{url}/ui/jobs", headers=ROOT)
+    page.get_by_role("button", name="Cancel", exact=True).click()  # with nothing selected
+    page.get_by_role("dialog").get_by_role("link", name="Overview").click()
+    page.wait_for_url(f"{url}/")
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    page.goto(f"{url}/ui/jobs")
+    page.locator("[data-pick]").check()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel 1 job").click()
+    expect(page.get_by_role("status").filter(has_text="1 job")).to_be_visible()
+    assert page.url.startswith(f"{url}/ui/jobs")
 
 
 def test_all_that_match_are_retried(site: Site, visit: Visit) -> None:

@@ -287,7 +287,7 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const question = one("[data-question]", fresh) || one(".problem", fresh);
       if (question) {
-        ask(question);
+        ask(question, answer.url);
         return;
       }
     } catch {
@@ -297,7 +297,7 @@
     form.requestSubmit(event.submitter);
   });
 
-  function ask(question) {
+  function ask(question, base) {
     const dialog = document.createElement("dialog");
     dialog.className = "dialog";
     dialog.append(document.importNode(question, true));
@@ -306,11 +306,11 @@
       title.id = "question-title";
       dialog.setAttribute("aria-labelledby", title.id);
     }
-    // Links and actions of the answer are relative to where it came from: the mount is the same from here.
-    const from = all("[data-from-root]", dialog);
-    for (const element of from) {
-      const name = element.hasAttribute("href") ? "href" : "action";
-      element.setAttribute(name, root + element.dataset.fromRoot);
+    // They are relative to the page that answered, which may be deeper below the mount than the one that asked.
+    for (const name of ["href", "action"]) {
+      for (const element of all(`a[${name}], form[${name}]`, dialog)) {
+        element.setAttribute(name, new URL(element.getAttribute(name), base).href);
+      }
     }
     for (const link of all("a[data-close]", dialog)) {
       link.addEventListener("click", (event) => {
