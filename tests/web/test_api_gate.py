@@ -11,6 +11,7 @@ from stoker import clock
 from stoker.errors import ConfigError, StokerError, StoreUnavailable
 from stoker.job import State
 from stoker.web import Identity, create
+from stoker.web.nearby import is_loopback
 
 pytestmark = pytest.mark.asyncio
 
@@ -288,6 +289,38 @@ async def test_headers(memory_site: Any) -> None:
         assert said.headers["referrer-policy"] == "no-referrer", path
         assert said.headers["cache-control"] == "no-store", path
         assert "access-control-allow-origin" not in said.headers, path
+
+
+async def test_refusals_say_the_same(memory_site: Any) -> None:
+    memory_site.serve(rate="1/m")
+    assert (await memory_site.ann.post("/jobs", json=JOB)).status_code == 202
+    refusals = [
+        (401, await memory_site.by(None).get("/jobs")),
+        (401, await memory_site.by(None).get("/jobs", params={"token": "none"})),
+        (403, await memory_site.bob.post("/jobs", json=JOB, headers={"origin": "https://evil.example"})),
+        (429, await memory_site.ann.post("/jobs", json=JOB)),
+        (403, await client(memory_site, "10.0.0.1").get("/jobs")),
+        (403, await client(memory_site, "10.0.0.1").get("/", headers={"accept": "text/html"})),
+    ]
+    for status, said in refusals:
+        assert said.status_code == status, said.url
+        page = said.headers["content-type"].startswith("text/html")
+        assert said.headers.get_list("x-content-type-options") == ["nosniff"], said.url
+        assert said.headers.get_list("referrer-policy") == ["same-origin" if page else "no-referrer"], said.url
+        assert said.headers.get_list("cross-origin-resource-policy") == ["same-site"], said.url
+        assert said.headers["cache-control"] == "no-store", said.url
+    assert [said.headers.get_list("access-control-allow-origin") for _, said in refusals] == [[], ["*"], [], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        *(("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True)),
+        *(("0.0.0.0", False), ("::", False), ("::ffff:10.0.0.1", False), ("10.0.0.1", False), ("", False)),
+    ],
+)
+async def test_addresses_that_only_this_machine_reaches(address: str, here: bool) -> None:
+    assert is_loopback(address) is here
 
 
 async def test_under_a_path(memory_site: Any) -> None:

@@ -401,8 +401,9 @@ def test_a_websocket_of_a_foreign_job_is_closed(puppets, site):
 
 
 def test_a_websocket_of_another_origin_is_refused(puppets, site):
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         opened(socket_of(site, puppets.begun()), Origin="https://evil.example")
+    assert refused.value.response.status_code == 403
 
 
 def test_a_websocket_of_a_deleted_job_says_so(puppets, site):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -18,6 +17,7 @@ from stoker.job import is_storable
 from stoker.web.config import Config
 from stoker.web.identity import LOCAL, Identity
 from stoker.web.mount import path_of
+from stoker.web.nearby import is_from_here
 from stoker.web.pace import Pace
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach
@@ -27,10 +27,6 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OPEN: Final = ("/health/", "/static/")
 """Paths that say nothing of anybody."""
-_FORWARDED: Final = (
-    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
-    *("cf-connecting-ip", "true-client-ip"),
-)
 
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -38,7 +34,7 @@ HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-site"),
 )
 """What every answer says to browsers; pages say more."""
-_READABLE: Final = "access-control-allow-origin"
+_READABLE: Final = (b"access-control-allow-origin", b"*")
 """Pages of every origin may read what a token lets them read: it is no secret of the visitor's that a cookie opens."""
 
 
@@ -68,24 +64,18 @@ class Gate:
             problem = problem_of(error)
             if problem.status == 500:
                 raise
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 4000 + problem.status, "reason": problem.detail[:120]})
-            else:
-                await self._answer(connection, problem)(scope, receive, send)
+            await self._refuse(connection, problem, receive, _saying(HEADERS, send))
             return
         scope.setdefault("state", {})["reach"] = reach
-        by_token = reach.identity is None and not path_of(connection).startswith(_OPEN)
+        headers = (*HEADERS, _READABLE) if reach.by_token else HEADERS
+        await self._inner(scope, receive, _saying(headers, send))
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.setdefault("headers", [])
-                if by_token:
-                    headers.append((_READABLE.encode(), b"*"))
-                there = {name for name, _ in headers}
-                headers.extend(pair for pair in HEADERS if pair[0] not in there)
-            await send(message)
-
-        await self._inner(scope, receive, send_with_headers)
+    async def _refuse(self, connection: HTTPConnection, problem: Problem, receive: Receive, send: Send) -> None:
+        if connection.scope["type"] == "websocket":
+            # It was not accepted, so the server answers with a plain 403: a code and a reason would reach nobody.
+            await send({"type": "websocket.close"})
+        else:
+            await self._answer(connection, problem)(connection.scope, receive, send)
 
     async def _admit(self, connection: HTTPConnection) -> Reach:
         path = path_of(connection)
@@ -104,7 +94,8 @@ class Gate:
     async def _identify(self, connection: HTTPConnection) -> Identity | None:
         identify = self._config.identify
         if identify is None:
-            _check_local(connection)
+            if not is_from_here(connection):
+                raise _closed()
             return LOCAL
         found = identify(connection)
         if inspect.isawaitable(found):
@@ -126,7 +117,7 @@ class Gate:
         except InvalidToken as error:
             if not needed:  # it may be the app's own bearer
                 return None
-            headers = {"www-authenticate": "Bearer", _READABLE: "*"}
+            headers = {"www-authenticate": "Bearer", "access-control-allow-origin": "*"}
             raise Problem(401, "invalid-token", str(error), headers=headers) from None
 
     def _check_origin(self, connection: HTTPConnection) -> None:
@@ -156,6 +147,28 @@ class Gate:
             )
 
 
+def _saying(headers: Sequence[tuple[bytes, bytes]], send: Send) -> Send:
+    """The same, and answers have these headers besides, unless they say something else under the same name."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = message.setdefault("headers", [])
+            there = {name for name, _ in own}
+            own.extend(pair for pair in headers if pair[0] not in there)
+        await send(message)
+
+    return send_with_headers
+
+
+def _closed() -> Problem:
+    return Problem(
+        403,
+        "closed",
+        "this server answers requests from its own machine only, because nothing tells it who asks: "
+        "give stoker.web.create(…, identify=…)",
+    )
+
+
 def _bearer(connection: HTTPConnection) -> str | None:
     scheme, _, value = connection.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
@@ -165,51 +178,3 @@ def _hosts(connection: HTTPConnection) -> tuple[str, ...]:
     """By which names the browser may know this server; a browser's script cannot set these headers."""
     names = (connection.headers.get("host"), connection.headers.get("x-forwarded-host"))
     return tuple(name.lower() for name in names if name)
-
-
-def _check_local(connection: HTTPConnection) -> None:
-    """Only this machine, and directly: a proxy on this machine would let in everybody whom it serves.
-
-    Not every proxy says that it is one; nginx as it comes asks in HTTP/1.0, as no browser does. And by a name of this
-    machine: a name of somebody else's that was made to point here (DNS rebinding) has a dot.
-    """
-    client = connection.client.host if connection.client is not None else _of_wsgi(connection)
-    host = connection.headers.get("host", "").rsplit("]")[0].lstrip("[")
-    host = host.partition(":")[0] if host.count(":") == 1 else host
-    direct = not any(name in connection.headers for name in _FORWARDED) and connection.scope["http_version"] != "1.0"
-    if direct and _near(client) and (_loopback(host) or _local(host)):
-        return
-    raise Problem(
-        403,
-        "closed",
-        "this server answers requests from its own machine only, because nothing tells it who asks: "
-        "give stoker.web.create(…, identify=…)",
-    )
-
-
-def _of_wsgi(connection: HTTPConnection) -> str:
-    """The address that a WSGI server told, where what stands between left it out; '' under ASGI servers."""
-    environ = connection.scope.get("wsgi_environ") or {}
-    return str(environ.get("REMOTE_ADDR", ""))
-
-
-def _near(client: str) -> bool:
-    """Whether it is on this machine. Without an address it is in this process, or at a socket of this machine."""
-    return _is_loopback(client, otherwise=True)
-
-
-def _loopback(host: str) -> bool:
-    return _is_loopback(host, otherwise=False)
-
-
-def _is_loopback(text: str, *, otherwise: bool) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return otherwise
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # before 3.13 it is none by itself
-    return (mapped or address).is_loopback
-
-
-def _local(host: str) -> bool:
-    return host.endswith(".localhost") or not any(sign in host for sign in ".:")

@@ -38,6 +38,11 @@ class Reach:
         return self._app.engine
 
     @property
+    def by_token(self) -> bool:
+        """Whether nothing but a token lets it in."""
+        return self.identity is None and self._token_for is not None
+
+    @property
     def who(self) -> Identity:
         """Who asks, where a token is not enough. Raises a 401."""
         if self.identity is None:

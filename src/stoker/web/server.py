@@ -6,13 +6,13 @@ import errno
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from stoker.errors import ConfigError, StokerError
+from stoker.web.nearby import is_loopback
 
 PATIENCE: Final = 10
 """Seconds that requests under way get to end once the server is told to stop."""
@@ -90,7 +90,7 @@ def listen(host: str, port: int, *, identified: bool) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError):
         raise ConfigError(f"there is no host {host!r}; give a name or an address of this machine") from None
-    if not identified and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
+    if not identified and not is_loopback(str(address[0]).partition("%")[0]):
         raise ConfigError(
             f"at {host} everybody could see and change all jobs, because nothing says who asks: set identify "
             "(--identify MODULE:FUNCTION), or listen at 127.0.0.1"
