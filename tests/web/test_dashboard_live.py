@@ -50,6 +50,10 @@ def until(events: Iterator[Any], wanted: Callable[[Any], bool]) -> Any:
 def test_a_page_is_sent_whole_and_then_what_changes_in_it(puppets: Puppets, site: Site) -> None:
     id = puppets.begun()
     with watch(site, f"ui/jobs/{id}") as stream:
+        headers = stream.response.headers
+        assert headers["content-type"] == "text/event-stream"
+        assert headers["cache-control"] == "no-store, no-transform"
+        assert headers["x-accel-buffering"] == "no"
         events = stream.events()
         first = next(events)
         assert first.name == "blocks"

@@ -83,7 +83,7 @@ def test_a_stream_tells_every_change_and_ends_with_the_final_state(each_store, s
     with listening(events_of(site, id), "anna") as stream:
         headers = stream.response.headers
         assert headers["content-type"] == "text/event-stream"
-        assert headers["cache-control"] == "no-cache, no-transform"
+        assert headers["cache-control"] == "no-store, no-transform"
         assert headers["x-accel-buffering"] == "no"
         told = stream.events()
         assert next(told).data["progress"] is None

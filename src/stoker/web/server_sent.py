@@ -7,6 +7,12 @@ from typing import Any, Final
 from stoker.web.present import encoded
 
 MEDIA: Final = "text/event-stream"
+HEADERS: Final = {
+    "content-type": MEDIA,
+    "cache-control": "no-store, no-transform",  # a proxy that compresses would hold events back
+    "x-accel-buffering": "no",
+}
+"""Of every stream: nothing keeps it, and nothing between collects events before it passes them on."""
 RECONNECT: Final = b"retry: 2000\n\n"
 """Tells browsers for how many milliseconds to wait before they connect again."""
 

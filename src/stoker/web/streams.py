@@ -21,7 +21,7 @@ from stoker.web.identity import Identity
 from stoker.web.news import News
 from stoker.web.present import Presenter, encoded
 from stoker.web.problem import RETRY_AFTER, Problem, problem_of
-from stoker.web.server_sent import MEDIA, RECONNECT, event
+from stoker.web.server_sent import HEADERS, RECONNECT, event
 
 _QUIET: Final = 15.0
 """Seconds of silence after which a stream says that it lives, so that nothing between takes it for dead."""
@@ -30,11 +30,6 @@ _STALLED: Final = 30.0
 _LIFE: Final = 900.0
 """Seconds, less up to a third by chance, after which a stream ends and its client has to say again who it is: tokens
 expire, and people sign out. Browsers connect again by themselves, and are told what they missed."""
-_HEADERS: Final = {
-    "cache-control": "no-cache, no-transform",
-    "x-accel-buffering": "no",
-    "content-type": MEDIA,
-}
 _DISCONNECT: Final = "websocket.disconnect"
 _DONE: Final = 1000
 _GOING_AWAY: Final = 1001
@@ -89,7 +84,7 @@ class StreamRoutes:
             # Browsers connect again after every end of a stream, until they are told that there is nothing more.
             return Response(status_code=204, headers={"cache-control": "no-store"})
         if request.method == "HEAD":
-            return Response(headers=_HEADERS)
+            return Response(headers=HEADERS)
         return _EventStream(self._follow(job, had or _had(request)), _Feed(self._desk.presenter, reach.identity))
 
     async def socket(self, socket: WebSocket) -> None:
@@ -153,7 +148,7 @@ class _EventStream(Response):
     """An answer that goes on until the job has ended, or nobody listens."""
 
     def __init__(self, follow: AbstractContextManager[Follower], feed: _Feed) -> None:
-        super().__init__(headers=_HEADERS)
+        super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._follow = follow
         self._feed = feed

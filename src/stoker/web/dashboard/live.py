@@ -23,7 +23,7 @@ from stoker.web.desk import reach_of
 from stoker.web.identity import Identity
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach
-from stoker.web.server_sent import MEDIA, RECONNECT, event
+from stoker.web.server_sent import HEADERS, RECONNECT, event
 
 Blocks = Mapping[str, str]
 Look = Callable[[Reach, str], Awaitable[Blocks]]
@@ -73,8 +73,7 @@ class Live:
             raise Problem(422, "invalid-page", "this page's address is too long to be watched")
         if key not in self._showings and self._is_full(reach.who):
             raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._events(key, reach), 200, headers, MEDIA)
+        return StreamingResponse(self._events(key, reach), headers=HEADERS)
 
     def _is_full(self, identity: Identity) -> bool:
         own = sum(identity == other for _, other, _ in self._showings)
