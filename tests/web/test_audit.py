@@ -10,7 +10,7 @@ import pytest
 from stoker.errors import StoreUnavailable
 from stoker.job import State
 from stoker.store import Filter
-from stoker.web.acts import spoken
+from stoker.web.asking import filter_words
 
 pytestmark = pytest.mark.asyncio
 
@@ -104,7 +104,7 @@ async def test_filters_are_written_as_people_write_them() -> None:
         text="x y",
         idle_for=90_500_000,
     )
-    assert spoken(everything) == (
+    assert filter_words(everything) == (
         "state=failed,cancelled queue=mail task=send owner=ann tag=t workflow=w key=k text=x y older_than=90.5 a, b"
     )
-    assert spoken(Filter()) == "all jobs"
+    assert filter_words(Filter()) == "all jobs"

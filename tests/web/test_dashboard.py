@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -16,7 +17,7 @@ from stoker import Cancel, Context, Stoker, Workflow
 from stoker.errors import StoreUnavailable, TookTooLong
 from stoker.job import Job, State
 from stoker.plan import Plan
-from stoker.store import Filter, Page
+from stoker.store import Filter, Page, Worker
 from stoker.web import Identity, create
 from web.pages import FORM, HTML, Parsed, check_harmless, parsed, post, token
 
@@ -309,6 +310,7 @@ async def test_many_jobs_are_changed_after_a_question_that_counts_them(site: Any
     filter = {"scope": "all", "filter": "state=failed&owner=ann"}
     asked = parsed(await post(client, "/ui/jobs/ask", {"action": "retry", **filter}))
     assert "Retry 3 jobs?" in asked.text
+    assert "Which: state=failed owner=ann" in asked.text
     assert len(await jobs_of(site, states=(State.FAILED,))) == 3, "a question changes nothing"
     fields = {name: text for name, text in asked.fields().items() if name != "csrf"}
     done = await post(client, "/ui/jobs/do", fields)
@@ -562,7 +564,7 @@ async def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(
     assert [facts["id"] for facts in page.all("p") if facts.get("class") == "wrong"] == [f"{field}-wrong"]
     assert said in page.text
     marked = [facts for tag, facts in page.elements if tag in ("input", "textarea") and "aria-invalid" in facts]
-    assert [facts["aria-describedby"] for facts in marked] == [f"{field}-wrong"]
+    assert [facts["aria-describedby"].split()[0] for facts in marked] == [f"{field}-wrong"]
     assert page.fields()["key"] == "kept as typed"
     for name, text in typed.items():
         assert text in (page.text if name in ("args", "kwargs") else page.fields()[name])
@@ -626,6 +628,16 @@ async def test_others_than_admins_make_what_they_may(memory_site: Any) -> None:
     assert answer.status_code == 303
     new = (await jobs_of(memory_site))[0]
     assert (new.owner, new.max_attempts, new.key) == ("ann", 1, "ann\N{MIDDLE DOT}k")
+
+
+async def test_long_arguments_are_whole_in_the_form(memory_site: Any) -> None:
+    """Documents are shown up to a length; what is to be enqueued again must be all of it."""
+    old = await memory_site.enqueue("ann", "jobs.echo", (["x" * 50_000] * 3,))
+    form = parsed(await memory_site.admin.get(f"/ui/jobs/{old.id}/again", headers=HTML))
+    [args] = re.findall(r'<textarea[^>]*name="args"[^>]*>(.*?)</textarea>', form.html, re.DOTALL)
+    answer = await post(memory_site.admin, f"/ui/jobs/{old.id}/again", {**BLANK, "args": unescape(args)})
+    assert answer.status_code == 303, answer.text
+    assert [job.args for job in await jobs_of(memory_site)] == [old.args, old.args]
 
 
 async def test_a_key_that_is_taken_is_told(memory_site: Any) -> None:
@@ -782,3 +794,23 @@ async def test_files_are_kept_by_browsers_until_they_change(memory_site: Any) ->
         assert "immutable" not in plain.headers["cache-control"]
     for path in ("/static/nothing.js", "/static/..%2fapplication.py", "/static/%2e%2e/application.py"):
         assert (await nobody.get(path)).status_code == 404
+
+
+# --- workers that are gone --------------------------------------------------------------------------------------------
+
+
+async def test_the_dead_do_not_count_as_serving(memory_site: Any) -> None:
+    """As in `/stats`: a worker whose lease is over has no slots, and nothing leaves the queues."""
+    await memory_site.enqueue()
+    dead = Worker(id="late", host="there", pid=1, version="0", concurrency=7)
+    await memory_site.app.engine.arun(memory_site.app.engine.connection.store.register(dead, 0))
+    overview = parsed(await memory_site.admin.get("/", headers=HTML)).text
+    queues = parsed(await memory_site.admin.get("/ui/queues", headers=HTML)).text
+    assert "Running of slots 0 / 0" in " ".join(overview.split())
+    assert "No worker is running, so nothing leaves the queues." in queues
+    memory_site.web.state.desk.answers.forget()
+    await memory_site.some_worker()
+    overview = parsed(await memory_site.admin.get("/", headers=HTML)).text
+    queues = parsed(await memory_site.admin.get("/ui/queues", headers=HTML)).text
+    assert "Running of slots 0 / 3" in " ".join(overview.split())
+    assert "No worker is running" not in queues

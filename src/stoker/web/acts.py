@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 from stoker.app import Stoker
-from stoker.clock import SECOND
 from stoker.errors import WorkerNotFound
 from stoker.job import Inserted, NewJob, is_storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.store import Action, Filter
+from stoker.web.asking import filter_words
 from stoker.web.audit import Audit, Note
 from stoker.web.problem import Problem
 from stoker.web.reach import Reach
@@ -45,7 +45,7 @@ class Acts:
         narrowed = self._reach.narrowed(which)
         if dry_run:
             return await self._amend(narrowed, action, reason, dry_run=True)
-        async with self._noted(f"{action.value} jobs", spoken(which), reason=reason) as note:
+        async with self._noted(f"{action.value} jobs", filter_words(which), reason=reason) as note:
             note.count = await self._amend(narrowed, action, reason)
             return note.count
 
@@ -149,14 +149,3 @@ class Acts:
         tell = {"quiet": workers.aquiet, "wake": workers.awake, "stop": workers.astop}[verb]
         async with self._noted(f"{verb} worker", id):
             await tell(id)
-
-
-def spoken(which: Filter) -> str:
-    """A filter as people write it: `state=failed queue=mail`, the ids, or `all jobs`."""
-    texts = {
-        "state": ",".join(which.states or ()),
-        **{name: getattr(which, name) for name in ("queue", "task", "owner", "tag", "workflow", "key", "text")},
-        "older_than": None if which.idle_for is None else f"{which.idle_for / SECOND:g}",
-    }
-    words = [f"{name}={text}" for name, text in texts.items() if text]
-    return " ".join([*words, ", ".join(which.ids or ())]).strip() or "all jobs"

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from stoker.clock import to_span
+from stoker.clock import SECOND, to_span
 from stoker.errors import LONGEST
 from stoker.job import State, is_storable
 from stoker.store import Filter, Page
@@ -23,7 +23,9 @@ MOST: Final = 500
 _LONGEST_NAME: Final = 255
 _AT_ONCE: Final = 10_000
 """Ids that one request may name."""
-_WORDS: Final = ("queue", "task", "tag", "owner", "workflow", "key", "text")
+_WORDS: Final = ("queue", "task", "owner", "tag", "workflow", "key", "text")
+FIELDS: Final = ("state", *_WORDS, "older_than")
+"""All conditions that people can name, in the order in which they are told."""
 _STATES: Final = "|".join(State)
 _PAGING: Final = ("limit", "before", "token")
 _LIMIT: Final = re.compile(r"[0-9]{1,6}")
@@ -131,15 +133,24 @@ class Paging(Struct, kw_only=True):
 def filter_of(params: QueryParams, *, others: tuple[str, ...] = _PAGING) -> Filter:
     """The filter that a query makes: `state` (also several, with commas), and the words of `app.jobs`."""
     for name in params:
-        if name not in ("state", "older_than", *_WORDS, *others):
-            known = ", ".join(("state", *_WORDS, "older_than"))
+        if name not in (*FIELDS, *others):
+            known = ", ".join(FIELDS)
             raise Problem(422, "invalid-filter", f"there is no filter {name[:50]!r}; the filters are {known}")
-    facts: dict[str, Any] = {name: _text(name, params[name]) for name in _WORDS if params.get(name)}
-    if named := [part for text in params.getlist("state") if text for part in text.split(",")]:
-        facts["states"] = tuple(_state(text) for text in named)
-    if (age := params.get("older_than")) is not None:
-        facts["idle_for"] = _age(age)
-    return Filter(**facts)
+    words: dict[str, Any] = {name: params[name] for name in _WORDS if params.get(name)}
+    states = [_state(part) for text in params.getlist("state") if text for part in text.split(",")]
+    age = params.get("older_than")
+    return Conditions(state=states or None, older_than=None if age is None else _age(age), **words).filter
+
+
+def filter_words(which: Filter) -> str:
+    """A filter as people write it: `state=failed queue=mail`, the ids, or `all jobs`."""
+    texts = {
+        "state": ",".join(which.states or ()),
+        **{name: getattr(which, name) for name in _WORDS},
+        "older_than": None if which.idle_for is None else f"{which.idle_for / SECOND:g}",
+    }
+    words = [f"{name}={texts[name]}" for name in FIELDS if texts[name]]
+    return " ".join([*words, ", ".join(which.ids or ())]).strip() or "all jobs"
 
 
 def page_of(params: QueryParams) -> Page:
@@ -165,14 +176,14 @@ def _state(text: str) -> State:
         raise Problem(422, "invalid-filter", f"a state is one of {', '.join(State)}, not {text[:50]!r}") from None
 
 
-def _age(text: str) -> int:
+def _age(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= LONGEST:
         raise Problem(422, "invalid-filter", f"older_than must be zero or more seconds, not {text[:20]!r}")
-    return to_span(seconds)
+    return seconds
 
 
 def _text(name: str, text: str) -> str:

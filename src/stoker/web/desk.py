@@ -10,6 +10,7 @@ from stoker.web.answers import Answers
 from stoker.web.audit import Audit
 from stoker.web.config import Config
 from stoker.web.hub import Hub
+from stoker.web.numbers import Numbers
 from stoker.web.present import Presenter
 from stoker.web.reach import Reach
 
@@ -24,6 +25,7 @@ class Desk:
         self.hub = Hub(app.engine)
         app.engine.partings.append(self.hub.close)
         self.answers = Answers(app.engine)
+        self.numbers = Numbers(app.engine, self.answers)
         self.audit = Audit(app.engine)
 
     def acts(self, reach: Reach) -> Acts:

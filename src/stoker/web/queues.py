@@ -130,11 +130,11 @@ class QueueRoutes:
         return reply(shown(next((queue for queue in queues if queue.name == name), QueueInfo(name=name))))
 
 
-async def own_queues(reach: Reach, ask: Answers) -> list[Queue]:
+async def own_queues(reach: Reach, answers: Answers) -> list[Queue]:
     """Where the unfinished jobs within reach are."""
     found: dict[str, Queue] = {}
     for state in sorted(LIVE):
-        for name, count in (await ask.ask(reach.counting(Filter(states=(state,)), Facet.QUEUE))).items():
+        for name, count in (await answers.ask(reach.counting(Filter(states=(state,)), Facet.QUEUE))).items():
             setattr(found.setdefault(name, Queue(name=name)), state.value, count)
     return [found[name] for name in sorted(found)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 from starlette.requests import Request
@@ -14,13 +13,12 @@ from stoker import clock
 from stoker.clock import to_datetime
 from stoker.job import State
 from stoker.standing import alive
-from stoker.tally_store import MINUTE, Tally
+from stoker.tally_store import Tally
 from stoker.web.desk import Desk, reach_of
+from stoker.web.numbers import HOUR
 from stoker.web.operation import Operation
 from stoker.web.queues import Queue, own_queues, shown
 from stoker.web.reply import reply
-
-_HOUR: Final = 60 * MINUTE
 
 
 class Minute(Struct, kw_only=True):
@@ -72,15 +70,15 @@ class StatRoutes:
         reach = reach_of(request)
         if reach.who.admin:
             return reply(await self._all())
-        ask = self._desk.answers
-        counts = {State(name): count for name, count in (await ask.ask(reach.counting())).items()}
-        return reply(Stats(jobs=counts, queues=await own_queues(reach, ask)))
+        answers = self._desk.answers
+        counts = {State(name): count for name, count in (await answers.ask(reach.counting())).items()}
+        return reply(Stats(jobs=counts, queues=await own_queues(reach, answers)))
 
     async def _all(self) -> Stats:
         store, ask = self._desk.app.engine.connection.store, self._desk.answers.ask
         totals = await ask(store.totals())
         census = await ask(store.census())
-        tallies = await ask(store.tallies.read(_HOUR))
+        tallies = await ask(store.tallies.read(HOUR))
         now = clock.now()
         return Stats(
             jobs=totals.counts,

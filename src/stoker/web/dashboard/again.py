@@ -14,8 +14,7 @@ from stoker.options import Options
 from stoker.task import Task
 from stoker.web.arguments import fitting
 from stoker.web.dashboard.draft import Draft
-from stoker.web.dashboard.fields import json_list, json_object, seconds, whole_number
-from stoker.web.dashboard.words import pretty
+from stoker.web.dashboard.fields import json_list, json_object, json_text, seconds, whole_number
 from stoker.web.desk import Desk
 from stoker.web.identity import Identity
 from stoker.web.present import HIDDEN, TOO_DEEP, stored_key
@@ -43,8 +42,8 @@ def begun(task: Task, shown: Mapping[str, Any]) -> tuple[Draft, Sequence[str]]:
         left_out.append(name)
         del kwargs[name]
     texts = {
-        "args": pretty(args),
-        "kwargs": pretty(kwargs),
+        "args": json_text(args),
+        "kwargs": json_text(kwargs),
         "queue": shown["queue"],
         "priority": str(shown["priority"]),
         "delay": "",

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 
 from stoker.job import is_storable
 from stoker.store import Action, Filter
+from stoker.web.asking import filter_words
 from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.words import counted
@@ -62,6 +63,11 @@ class Amending(Struct, frozen=True):
     def filter(self) -> Filter:
         """Which jobs, for a store."""
         return Filter(ids=tuple(self.ids)) if self.ids else self.choice.filter
+
+    @property
+    def which(self) -> str:
+        """The jobs, as the audit log names them."""
+        return filter_words(self.filter)
 
     @property
     def verb(self) -> str:

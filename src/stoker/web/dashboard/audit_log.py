@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from stoker.audit_store import Entry
+from stoker.audit_store import AUDIT_KEPT, Entry
+from stoker.clock import SECOND
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
@@ -48,6 +49,7 @@ class AuditPages:
         found = await self._desk.answers.ask(store.audit.read(_IN_PAGE + 1, before))
         shown = found[:_IN_PAGE]
         return {
+            "kept": AUDIT_KEPT / SECOND,
             "rows": [_row(entry) for entry in shown],
             "before": before,
             "next": shown[-1].id if len(found) > len(shown) else None,

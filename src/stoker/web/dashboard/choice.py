@@ -10,11 +10,9 @@ from starlette.datastructures import QueryParams
 
 from stoker.job import State
 from stoker.store import Filter
-from stoker.web.asking import filter_of
+from stoker.web.asking import FIELDS, filter_of
 from stoker.web.dashboard.notice import PARAMETER
 
-FIELDS: Final = ("state", "queue", "task", "owner", "tag", "workflow", "key", "text", "older_than")
-"""All conditions that there are, in the order in which they are named: what is done to all that match knows these."""
 _WORDS: Final = {"text": "arguments contain", "older_than": "seconds since its last change, at least"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from stoker.errors import InvalidArguments, InvalidOption
+from stoker.web.present import encoded
 
 
 def json_list(text: str) -> list[Any]:
@@ -24,6 +25,11 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidArguments('arguments by name are a JSON object: {"width": 80}')
     return value
+
+
+def json_text(value: Any) -> str:
+    """The value as a field shows it: all of it, for `json_list` and `json_object` to read back."""
+    return msgspec.json.format(encoded(value), indent=2).decode()
 
 
 def _json(text: str) -> Any:

@@ -97,14 +97,13 @@ class JobPages:
 
     async def _counts(self, visit: Visit, choice: Choice) -> tuple[Mapping[str, int] | None, bool]:
         """How many match, by state, whichever state was chosen; None where that takes too long."""
-        answers, store = self._desk.answers, self._desk.app.engine.connection.store
         which = replace(choice.filter, states=None)
         try:
             if visit.identity.admin and which == Filter():
-                totals = await answers.kept("totals", store.totals)
+                totals = await self._desk.numbers.totals()
                 return {state.value: count for state, count in totals.counts.items()}, totals.estimated
             name = ("counts", visit.identity, choice.but(state=None))
-            return await answers.kept(name, lambda: visit.reach.counting(which)), False
+            return await self._desk.answers.kept(name, lambda: visit.reach.counting(which)), False
         except TookTooLong:
             return None, False
 
@@ -113,8 +112,7 @@ class JobPages:
         if not visit.identity.admin:
             return {"queues": (), "tasks": ()}
         try:
-            census = await self._desk.answers.kept("census", self._desk.app.engine.connection.store.census)
-            queues = [queue.name for queue in census.queues]
+            queues = [queue.name for queue in (await self._desk.numbers.census()).queues]
         except TookTooLong:
             queues = []
         return {"queues": queues, "tasks": sorted(self._desk.app.registry.names)}
@@ -168,5 +166,5 @@ def latest(job: Job) -> tuple[str, datetime]:
     if job.state is State.PROCESSING and job.started_at is not None:
         return "started", job.started_at
     if job.state is State.WAITING:
-        return "made", job.created_at
+        return "enqueued", job.created_at
     return "due", job.run_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -11,10 +11,10 @@ from stoker import clock
 from stoker.errors import TookTooLong
 from stoker.job import Job, State
 from stoker.plan import Plan
-from stoker.store import Census, Filter, QueueInfo, Store
+from stoker.standing import alive
+from stoker.store import Filter, QueueInfo
 from stoker.store import Page as Window
 from stoker.tally_store import MINUTE, Tally
-from stoker.views import Totals
 from stoker.web.dashboard import charts
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.visit import Visit
@@ -22,8 +22,6 @@ from stoker.web.desk import Desk
 
 T = TypeVar("T")
 
-_HOUR: Final = 60 * MINUTE
-_DAY: Final = 24 * _HOUR
 _RECENT: Final = 5
 """Whole minutes over which the present throughput is taken."""
 _FAILURES: Final = 8
@@ -67,13 +65,11 @@ class Overview:
         return facts | (await self._everything() if whole else await self._own(visit))
 
     async def _everything(self) -> dict[str, Any]:
-        store, now = self._store, clock.now()
-        totals: Totals | None = await self._maybe("totals", store.totals)
-        census: Census | None = await self._maybe("census", store.census)
-        in_hour: list[Tally] | None = await self._maybe("tallies of an hour", lambda: store.tallies.read(_HOUR))
-        in_day: list[Tally] | None = await self._maybe(
-            "tallies of a day", lambda: store.tallies.read(_DAY, 10 * MINUTE)
-        )
+        numbers, now = self._desk.numbers, clock.now()
+        totals = await in_time(numbers.totals())
+        census = await in_time(numbers.census())
+        in_hour = await in_time(numbers.last_hour())
+        in_day = await in_time(numbers.last_day())
         queues = census.queues if census is not None else ()
         return {
             "counts": None if totals is None else {state.value: totals.counts.get(state, 0) for state in State},
@@ -83,6 +79,7 @@ class Overview:
             "deepest": max((depth(queue) for queue in queues), default=0),
             "oldest": max((queue.oldest for queue in queues if queue.oldest is not None), default=None),
             "workers": (census.workers if census is not None else ())[:_WORKERS],
+            "living": [worker for worker in census.workers if alive(worker, now)] if census is not None else None,
             "pulse": None if in_hour is None else pulse(in_hour, now),
             "charts": [
                 ("Last hour", None if in_hour is None else charts.hour(in_hour, now)),
@@ -92,7 +89,7 @@ class Overview:
 
     async def _own(self, visit: Visit) -> dict[str, Any]:
         reach = visit.reach
-        counts: Mapping[str, int] | None = await self._of(visit, "counts", reach.counting)
+        counts = await self._of(visit, "counts", reach.counting)
         running = await self._of(
             visit, "running", lambda: reach.find(Filter(states=(State.PROCESSING,)), Window(_RUNNING))
         )
@@ -104,21 +101,18 @@ class Overview:
 
     async def _of(self, visit: Visit, name: str, plan: Callable[[], Plan[T]]) -> T | None:
         """What this identity reaches; of two identities, nobody gets the other's answer."""
-        return await self._maybe((name, visit.identity), plan)
-
-    async def _maybe(self, name: Hashable, plan: Callable[[], Plan[T]]) -> T | None:
-        """The answer, or None where it takes too long now."""
-        try:
-            return await self._desk.answers.kept(name, plan)
-        except TookTooLong:
-            return None
+        return await in_time(self._desk.answers.kept((name, visit.identity), plan))
 
     def _shown(self, visit: Visit, jobs: Sequence[Job] | None) -> Sequence[Mapping[str, Any]] | None:
         return None if jobs is None else [self._desk.presenter.job(job, visit.identity) for job in jobs]
 
-    @property
-    def _store(self) -> Store:
-        return self._desk.app.engine.connection.store
+
+async def in_time(answer: Awaitable[T]) -> T | None:
+    """The answer, or None where it takes too long now."""
+    try:
+        return await answer
+    except TookTooLong:
+        return None
 
 
 def depth(queue: QueueInfo) -> int:

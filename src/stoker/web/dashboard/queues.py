@@ -12,6 +12,7 @@ from stoker import clock
 from stoker.errors import InvalidOption
 from stoker.options import concurrency_of, rate_of
 from stoker.queue_limit import limit_words, rate_in
+from stoker.standing import alive
 from stoker.store import Fair, QueueInfo, QueueLimit
 from stoker.tally_store import MINUTE, Tally
 from stoker.web.asking import queue_name
@@ -61,10 +62,10 @@ class QueuePages:
         ]
 
     async def _list(self, _: Visit) -> Facts:
-        store, answers = self._desk.app.engine.connection.store, self._desk.answers
-        census = await answers.kept("census", store.census)
-        tallies = await answers.kept("tallies of an hour", lambda: store.tallies.read(_MINUTES * MINUTE))
-        return {"rows": rows(census.queues, tallies, clock.now()), "busy": bool(census.workers)}
+        numbers, now = self._desk.numbers, clock.now()
+        census = await numbers.census()
+        served = any(alive(worker, now) for worker in census.workers)
+        return {"rows": rows(census.queues, await numbers.last_hour(), now), "served": served}
 
     # --- pausing ----------------------------------------------------------------------------------------------------
 

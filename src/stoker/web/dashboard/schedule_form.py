@@ -18,8 +18,8 @@ from stoker.timing.definition import Definition, Misfire, Overlap
 from stoker.timing.expression import parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
-from stoker.web.dashboard.fields import json_list, json_object, moment_of, seconds, whole_number
-from stoker.web.present import HIDDEN, Presenter, encoded
+from stoker.web.dashboard.fields import json_list, json_object, json_text, moment_of, seconds, whole_number
+from stoker.web.present import HIDDEN, Presenter
 
 FIELDS: Final = (
     *("name", "expression", "task", "args", "kwargs", "tz", "queue", "priority"),
@@ -124,8 +124,8 @@ class Known:
         return {
             "expression": definition.expression,
             "task": definition.job.task,
-            "args": _json(self.args[0]) if self.args[0] else "",
-            "kwargs": _json(self.kwargs[0]) if self.kwargs[0] else "",
+            "args": json_text(self.args[0]) if self.args[0] else "",
+            "kwargs": json_text(self.kwargs[0]) if self.kwargs[0] else "",
             "tz": definition.tz or "",
             "queue": definition.job.queue,
             "priority": str(definition.job.priority or ""),
@@ -162,10 +162,6 @@ def _priority(text: str) -> int:
 
 def _queue(text: str) -> str:
     return Options().using({"queue": text}).queue
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.format(encoded(value), indent=2).decode()
 
 
 def _iso(instant: int | None) -> str:

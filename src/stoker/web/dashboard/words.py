@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
 from markupsafe import Markup, escape
 
 from stoker import clock
+from stoker.web.dashboard.fields import json_text
 from stoker.web.present import encoded
 
 LONGEST_DOCUMENT: Final = 60_000
@@ -134,7 +134,7 @@ def call(args: Any, kwargs: Mapping[str, Any], longest: int = 120) -> str:
 
 def pretty(value: Any) -> str:
     """A JSON value with a line for each of its parts; the beginning of one that is very long."""
-    text = msgspec.json.format(encoded(value), indent=2).decode()
+    text = json_text(value)
     if len(text) > LONGEST_DOCUMENT:
         return f"{text[:LONGEST_DOCUMENT]}\n… {len(text) - LONGEST_DOCUMENT:,} characters left out …"
     return text

@@ -59,7 +59,7 @@ class WorkerPages:
 
     async def _list(self, _: Visit) -> Facts:
         store, answers = self._desk.app.engine.connection.store, self._desk.answers
-        workers = (await answers.kept("census", store.census)).workers
+        workers = (await self._desk.numbers.census()).workers
         running = Filter(states=(State.PROCESSING,))
         jobs = await answers.ask(store.find(running, Window(_MOST_JOBS))) if workers else []
         return {"rows": rows(workers, jobs, clock.now())}
