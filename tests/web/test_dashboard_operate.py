@@ -284,6 +284,16 @@ async def test_pages_of_nothing_say_how_to_begin(memory_site):
         assert hint in (await seen(memory_site.admin, path)).text
 
 
+async def test_forms_look_alike_to_those_who_hear_them(memory_site):
+    old = await memory_site.enqueue()
+    for path in ("ui/queues/limit?queue=mail", "ui/schedules/new", f"ui/jobs/{old.id}/again"):
+        page = await seen(memory_site.admin, path)
+        hints = {attrs["id"] for _, attrs in page.tags if attrs.get("class") == "hint"}
+        told = {id for _, attrs in page.tags for id in (attrs.get("aria-describedby") or "").split()}
+        assert hints == told != set()
+        assert ("nav", {"class": "crumbs", "aria-label": "Breadcrumb"}) in page.tags
+
+
 # --- queues -----------------------------------------------------------------------------------------------------------
 
 
