@@ -11,9 +11,10 @@ from starlette.responses import Response
 from stoker.store import Action, Filter
 from stoker.web.asking import Conditions, document
 from stoker.web.bodies import Counted
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.operation import Handler, Operation
 from stoker.web.problem import Problem
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 
 

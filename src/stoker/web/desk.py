@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.requests import HTTPConnection
-
 from stoker.app import Stoker
 from stoker.web.acts import Acts
 from stoker.web.answers import Answers
@@ -31,9 +29,3 @@ class Desk:
     def acts(self, reach: Reach) -> Acts:
         """What whoever has this reach may do."""
         return Acts(self.app, self.audit, reach)
-
-
-def reach_of(connection: HTTPConnection) -> Reach:
-    """What whoever asks may see, as the gate found out."""
-    reach: Reach = connection.state.reach
-    return reach

@@ -20,7 +20,7 @@ from stoker.web.mount import path_of
 from stoker.web.nearby import is_from_here
 from stoker.web.pace import Pace
 from stoker.web.problem import Problem, problem_of
-from stoker.web.reach import Reach
+from stoker.web.reach import Reach, leave
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -66,7 +66,7 @@ class Gate:
                 raise
             await self._refuse(connection, problem, receive, _saying(HEADERS, send))
             return
-        scope.setdefault("state", {})["reach"] = reach
+        leave(scope, reach)
         headers = (*HEADERS, _READABLE) if reach.by_token else HEADERS
         await self._inner(scope, receive, _saying(headers, send))
 

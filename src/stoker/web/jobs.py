@@ -20,7 +20,7 @@ from stoker.task import Task
 from stoker.web.arguments import fitting
 from stoker.web.asking import Listing, document, filter_of, page_of
 from stoker.web.bodies import Nothing, Reason
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.idempotency import contradicts, guarded
 from stoker.web.identity import Identity
 from stoker.web.mount import mount_of
@@ -28,6 +28,7 @@ from stoker.web.operation import Access, Operation
 from stoker.web.pieces import ROOM, pieces
 from stoker.web.present import encoded, stored_key
 from stoker.web.problem import Problem
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 
 

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from stoker.web.desk import reach_of
-from stoker.web.reach import Reach
+from stoker.web.reach import Reach, reach_of
 from stoker.web.reply import JSON
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -33,7 +32,7 @@ class Access(StrEnum):
         """Raises a 401 or 403 for who may not. Nobody at all does not come so far: see `Gate`."""
         match self:
             case Access.ADMINS:
-                _ = reach.admin
+                reach.check_admin()
             case Access.PEOPLE:
                 _ = reach.who
             case Access.ALL | Access.FOLLOWERS:

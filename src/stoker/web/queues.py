@@ -12,9 +12,9 @@ from stoker.store import Facet, Filter, QueueInfo, QueueLimit
 from stoker.web.answers import Answers
 from stoker.web.asking import document, queue_name
 from stoker.web.bodies import Nothing
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.operation import Access, Operation
-from stoker.web.reach import Reach
+from stoker.web.reach import Reach, reach_of
 from stoker.web.reply import reply
 
 

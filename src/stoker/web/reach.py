@@ -6,6 +6,8 @@ import math
 from collections.abc import Awaitable, Sequence
 
 from msgspec.structs import replace
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from stoker.app import Stoker
 from stoker.engine import Engine
@@ -49,12 +51,10 @@ class Reach:
             raise Problem(401, "unauthenticated", "say who you are; a token is for following its one job only")
         return self.identity
 
-    @property
-    def admin(self) -> Identity:
-        """Who asks, where only admins may. Raises a 403."""
+    def check_admin(self) -> None:
+        """Raises a 403 for others than admins, a 401 for nobody."""
         if not self.who.admin:
             raise Problem(403, "admins-only", "only admins see this")
-        return self.who
 
     # --- jobs -------------------------------------------------------------------------------------------------------
 
@@ -179,3 +179,23 @@ _LOOKED = 4_000
 """Jobs that are looked at to find workflows among them."""
 _ASKED = 500
 """Workflows that are asked about: each takes some questions, and most of them may be somebody else's in part."""
+
+
+# --- where it is found -----------------------------------------------------------------------------------------------
+
+
+def leave(scope: Scope, reach: Reach) -> None:
+    """Have `reach_of` find it wherever this request is dealt with."""
+    scope.setdefault("state", {})["reach"] = reach
+
+
+def reach_of(connection: HTTPConnection) -> Reach:
+    """What whoever asks may see, as the gate found out."""
+    reach: Reach = connection.state.reach
+    return reach
+
+
+def reach_if_any(connection: HTTPConnection) -> Reach | None:
+    """The same, or None where the gate let nobody in."""
+    reach: Reach | None = getattr(connection.state, "reach", None)
+    return reach

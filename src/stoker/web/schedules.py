@@ -15,13 +15,15 @@ from starlette.responses import Response
 from stoker.errors import ScheduleNotFound
 from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
+from stoker.timing.definition import Misfire, Overlap
 from stoker.web.acts import Acts
 from stoker.web.arguments import fitting
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.mount import mount_of
 from stoker.web.operation import Access, Operation
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 
 _Short = Annotated[str, Meta(max_length=500)]
@@ -43,9 +45,9 @@ class NewSchedule(Struct, forbid_unknown_fields=True, kw_only=True):
     """seconds"""
     start: datetime | None = None
     end: datetime | None = None
-    misfire: str = "one"
+    misfire: Misfire = Misfire.ONE
     """what becomes of ticks that were missed: `one` job for all, `all`, or `skip`"""
-    overlap: str = "allow"
+    overlap: Overlap = Overlap.ALLOW
     """while an earlier one's job is unfinished: `allow` or `skip`"""
     run_on_start: bool = False
     options: Mapping[str, Any] = {}

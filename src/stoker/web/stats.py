@@ -14,10 +14,11 @@ from stoker.clock import to_datetime
 from stoker.job import State
 from stoker.standing import alive
 from stoker.tally_store import Tally
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.numbers import HOUR
 from stoker.web.operation import Operation
 from stoker.web.queues import Queue, own_queues, shown
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 
 

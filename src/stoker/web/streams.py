@@ -15,12 +15,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stoker import clock
 from stoker.job import Job
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.follower import Follower, Sign
 from stoker.web.identity import Identity
 from stoker.web.news import News
 from stoker.web.present import Presenter, encoded
 from stoker.web.problem import RETRY_AFTER, Problem, problem_of
+from stoker.web.reach import reach_of
 from stoker.web.server_sent import HEADERS, RECONNECT, event
 
 _QUIET: Final = 15.0

@@ -15,8 +15,9 @@ from stoker.store import Command, Worker
 from stoker.web.acts import Telling
 from stoker.web.asking import document
 from stoker.web.bodies import Nothing
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.operation import Access, Handler, Operation
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 
 

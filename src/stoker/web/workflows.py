@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from stoker.web.asking import Paging, document, page_of
 from stoker.web.bodies import Counted, Reason
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.operation import Operation
+from stoker.web.reach import reach_of
 from stoker.web.reply import reply
 from stoker.workflow_record import WorkflowRecord
 

@@ -19,9 +19,9 @@ from stoker.web.dashboard.notice import Notices
 from stoker.web.dashboard.page import Act, Page, Part
 from stoker.web.dashboard.render import Renderer
 from stoker.web.dashboard.visit import Visit, where_of
-from stoker.web.desk import Desk, reach_of
+from stoker.web.desk import Desk
 from stoker.web.problem import Problem
-from stoker.web.reach import Reach
+from stoker.web.reach import Reach, reach_of
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -73,7 +73,7 @@ class Frame:
             form = await form_of(request, self._desk.config.max_body)
             await self._csrf.check(request, form, visit.identity)
             if act.admins_only:
-                _ = reach.admin
+                reach.check_admin()
             answer = await act.do(visit, form)
             self._desk.answers.forget()  # whoever did it sees what became of it
             return answer
@@ -82,7 +82,7 @@ class Frame:
 
     async def _facts(self, page: Page, visit: Visit) -> Mapping[str, Any]:
         if page.admins_only:
-            _ = visit.reach.admin
+            visit.reach.check_admin()
         return await page.facts(visit)
 
     async def _visit(self, reach: Reach, where: str, query: QueryParams, params: Mapping[str, Any]) -> Visit:
@@ -97,8 +97,8 @@ class Frame:
         for route, page in self._looks:
             match, found = route.matches(scope)
             if match is Match.FULL:
-                visit = await self._visit(
-                    Reach(self._desk.app, reach.who), where, QueryParams(query), found["path_params"]
-                )
+                # All who look as this identity are sent it: nothing that only this viewer's token would show.
+                shared = Reach(self._desk.app, reach.who)
+                visit = await self._visit(shared, where, QueryParams(query), found["path_params"])
                 return self._renderer.blocks(visit, page.template, await self._facts(page, visit))
         raise Problem(404, "not-found", "there is no such page")

@@ -19,10 +19,9 @@ from starlette.responses import Response, StreamingResponse
 
 from stoker import clock
 from stoker.web.departure import departing
-from stoker.web.desk import reach_of
 from stoker.web.identity import Identity
 from stoker.web.problem import Problem, problem_of
-from stoker.web.reach import Reach
+from stoker.web.reach import Reach, reach_of
 from stoker.web.server_sent import HEADERS, RECONNECT, event
 
 Blocks = Mapping[str, str]

@@ -17,6 +17,7 @@ from stoker.web.dashboard.page import Page
 from stoker.web.dashboard.visit import Visit, root_of, where_of
 from stoker.web.identity import Identity
 from stoker.web.problem import Problem
+from stoker.web.reach import reach_if_any
 
 POLICY: Final = "; ".join(
     (
@@ -73,7 +74,7 @@ class Renderer:
 
     def problem(self, connection: HTTPConnection, problem: Problem) -> Response:
         """A page that says what went wrong. It asks the store for nothing."""
-        reach = connection.scope.get("state", {}).get("reach")
+        reach = reach_if_any(connection)
         identity: Identity | None = reach.identity if reach is not None else None
         where = where_of(connection)
         again = problem.headers.get("retry-after") if connection.scope.get("method") in ("GET", "HEAD") else None

@@ -219,8 +219,6 @@ class SchedulePages:
             "name": name,
             "tasks": sorted(self._app.registry.names),
             "zones": _zones(),
-            "misfires": list(Misfire),
-            "overlaps": list(Overlap),
             "examples": [example.strip("'") for example in EXAMPLES],
             **preview(draft, clock.now()),
         }
@@ -233,35 +231,31 @@ def preview(draft: Draft, now: int) -> Mapping[str, Any]:
     if not texts["expression"]:
         return facts
     try:
-        span = _Span(texts["expression"], texts["tz"], *(_moment(texts[name]) for name in ("start", "end")))
-        facts["times"] = span.coming(now, _PREVIEWED)
+        start, end = (_moment(texts[name]) for name in ("start", "end"))
+        facts["times"] = times(texts["expression"], texts["tz"], start, end, now, _PREVIEWED)
         facts["said"] = spoken(texts["expression"])
     except InvalidOption as error:
         facts["refusal"] = str(error)
     return facts
 
 
-class _Span:
-    """When something ticks, from a start to an end."""
-
-    def __init__(self, expression: str, tz: str | None, start: datetime | None, end: datetime | None) -> None:
-        self._timing = parse(expression)
-        self._zone = zone(tz or None)
-        self._start = start
-        self._end = end
-
-    def coming(self, now: int, count: int) -> list[datetime]:
-        """The next times, by the clocks there."""
-        after = now if self._start is None else max(now, to_instant(self._start) - 1)
-        last = None if self._end is None else to_instant(self._end)
-        ticks = takewhile(lambda tick: last is None or tick <= last, self._timing.ticks(after, self._zone))
-        return [to_datetime(tick).astimezone(self._zone) for tick in islice(ticks, count)]
+def times(
+    expression: str, tz: str | None, start: datetime | None, end: datetime | None, now: int, count: int
+) -> list[datetime]:
+    """The next times of a schedule, by the clocks of its zone."""
+    where = zone(tz or None)
+    bounds = (None if moment is None else to_instant(moment) for moment in (start, end))
+    return [
+        to_datetime(tick).astimezone(where)
+        for tick in islice(ticks.coming(parse(expression), where, now, *bounds), count)
+    ]
 
 
 def _row(record: ScheduleRecord, now: int, count: int = _COMING) -> Row:
-    span = _Span(record.expression, record.tz, record.start, record.end)
-    coming = span.coming(now, count) if record.state == "active" else ()
-    return Row(record, spoken(record.expression), coming)
+    if record.state != "active":
+        return Row(record, spoken(record.expression), ())
+    shown = times(record.expression, record.tz, record.start, record.end, now, count)
+    return Row(record, spoken(record.expression), shown)
 
 
 def _moment(text: str) -> datetime | None:
