@@ -630,6 +630,19 @@ async def test_others_than_admins_make_what_they_may(memory_site: Any) -> None:
     assert (new.owner, new.max_attempts, new.key) == ("ann", 1, "ann\N{MIDDLE DOT}k")
 
 
+async def test_a_task_that_no_worker_can_import_is_not_enqueued_again(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await site.enqueue()
+    monkeypatch.setattr(site.app.registry.get("jobs.add"), "module", "__main__")
+    answer = await post(site.admin, f"/ui/jobs/{old.id}/again", BLANK)
+    if site.app.engine.connection.store.traits.shared:
+        assert (answer.status_code, "defined in an interactive session" in answer.text) == (422, True)
+        assert [job.id for job in await jobs_of(site)] == [old.id]
+    else:
+        assert answer.status_code == 303
+
+
 async def test_long_arguments_are_whole_in_the_form(memory_site: Any) -> None:
     """Documents are shown up to a length; what is to be enqueued again must be all of it."""
     old = await memory_site.enqueue("ann", "jobs.echo", (["x" * 50_000] * 3,))

@@ -6,7 +6,9 @@ Every decision is a `Put`: it counts only if nobody has decided anything about t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import tzinfo
+from itertools import islice, takewhile
 from typing import Final
 
 from msgspec.structs import replace
@@ -26,6 +28,7 @@ from stoker.timing.definition import (
     read,
     write,
 )
+from stoker.timing.expression import Timing
 
 MOST: Final = 100
 """Jobs for ticks that were missed."""
@@ -47,22 +50,20 @@ def spread(name: str, tick: int, jitter: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{tick}\x00{name}".encode()).digest()[:8]) % jitter if jitter else 0
 
 
+def coming(timing: Timing, where: tzinfo, after: int, start: int | None, end: int | None) -> Iterator[int]:
+    """All ticks later than that instant, in order, from a start to an end if it has these."""
+    later = timing.ticks(after if start is None else max(after, start - 1), where)
+    return takewhile(lambda tick: end is None or tick <= end, later)
+
+
 def next_tick(definition: Definition, after: int) -> int | None:
     """The first tick later than that instant; None: there is none."""
-    if definition.start is not None:
-        after = max(after, definition.start - 1)
-    tick = definition.timing.after(after, definition.zone)
-    return None if tick is None or (definition.end is not None and tick > definition.end) else tick
+    return next(coming(definition.timing, definition.zone, after, definition.start, definition.end), None)
 
 
 def upcoming(definition: Definition, after: int, count: int) -> list[int]:
     """The next ticks, in order: fewer where there are no more."""
-    found: list[int] = []
-    tick = next_tick(definition, after)
-    while tick is not None and len(found) < count:
-        found.append(tick)
-        tick = next_tick(definition, tick)
-    return found
+    return list(islice(coming(definition.timing, definition.zone, after, definition.start, definition.end), count))
 
 
 def asks(document: Document) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""What one identity does through this application: every act in one place, with its entry in the audit log."""
+"""What one identity does through this application, each act with its entry in the audit log.
+
+New jobs and tokens that are asked for over HTTP are no acts: a job is its own record, and a token changes nothing.
+"""
 
 from __future__ import annotations
 

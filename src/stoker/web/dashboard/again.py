@@ -65,8 +65,11 @@ async def enqueue(desk: Desk, task: Task, draft: Draft, reach: Reach, old: str) 
     options = _options(desk, task, draft, reach.who)
     if draft.errors:
         return None
+    engine = desk.app.engine
     with draft.checking(), fitting(task, args, kwargs) as (fit_args, fit_kwargs):
-        new = Call(task, options, fit_args, fit_kwargs).new_job(desk.app.engine.new_ids())
+        call = Call(task, options, fit_args, fit_kwargs)
+        engine.check_importable(call)
+        new = call.new_job(engine.new_ids())
     if "" in draft.errors:
         wrong = draft.errors.pop("")
         named = any(f"'{name}'" in wrong or f"`{name}`" in wrong for name in kwargs)

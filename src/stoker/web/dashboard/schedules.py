@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -19,7 +19,8 @@ from stoker.job import State
 from stoker.schedule_record import ScheduleRecord
 from stoker.store import Filter
 from stoker.store import Page as Window
-from stoker.timing.definition import BY_HAND, Misfire, Overlap, read
+from stoker.timing import ticks
+from stoker.timing.definition import BY_HAND, read
 from stoker.timing.expression import EXAMPLES, parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
