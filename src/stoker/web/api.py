@@ -17,25 +17,14 @@ from stoker.web.jobs import JobRoutes
 from stoker.web.metrics import MetricRoutes
 from stoker.web.mount import mount_of
 from stoker.web.openapi import document
-from stoker.web.operation import Access, Operation, routes_of
+from stoker.web.operation import Operation, routes_of
 from stoker.web.queues import QueueRoutes
 from stoker.web.reply import reply
 from stoker.web.schedules import ScheduleRoutes
-from stoker.web.server_sent import MEDIA
 from stoker.web.stats import StatRoutes
+from stoker.web.streams import StreamRoutes
 from stoker.web.workers import WorkerRoutes
 from stoker.web.workflows import WorkflowRoutes
-
-_EVENTS = Operation(
-    method="GET",
-    path="/jobs/{id}/events",
-    handler=None,
-    summary="The job's record whenever it changes, as server-sent events; the last is named after its final state.",
-    access=Access.FOLLOWERS,
-    headers={"last-event-id": "the last event that was seen; what is the same is not sent again"},
-    media=MEDIA,
-    also={204: "it has ended, and the last event was seen: there is nothing more to come"},
-)
 
 
 class Api:
@@ -43,6 +32,7 @@ class Api:
 
     def __init__(self, desk: Desk) -> None:
         families = (BulkRoutes, JobRoutes, QueueRoutes, ScheduleRoutes, WorkflowRoutes, WorkerRoutes, StatRoutes)
+        self._streams = StreamRoutes(desk)
         self._described = Operation(
             method="GET",
             path="/openapi.json",
@@ -52,14 +42,14 @@ class Api:
         )
         self.operations: Sequence[Operation] = [
             *(one for family in (*families, HealthRoutes, MetricRoutes) for one in family(desk).operations),
-            _EVENTS,
+            *self._streams.operations,
             self._described,
         ]
 
     @property
     def routes(self) -> list[BaseRoute]:
         """To be put together with others."""
-        return routes_of(self.operations)
+        return [*routes_of(self.operations), *self._streams.routes]
 
     async def describe(self, request: Request) -> Response:
         """The OpenAPI document."""

@@ -21,7 +21,6 @@ from stoker.web.desk import Desk
 from stoker.web.gate import Gate
 from stoker.web.identity import Identify
 from stoker.web.problem import Problem, problem_of
-from stoker.web.streams import StreamRoutes
 
 _log = logging.getLogger("stoker.web")
 
@@ -60,7 +59,7 @@ def create(
         return pages.problem(request, problem)
 
     web = Starlette(
-        routes=[*Api(desk).routes, *StreamRoutes(desk).routes, *pages.routes, *assets.routes],
+        routes=[*Api(desk).routes, *pages.routes, *assets.routes],
         middleware=[Middleware(Gate, app=app, config=chosen, answer=pages.problem)],
         exception_handlers=dict.fromkeys((Problem, StokerError, HTTPException, ClientDisconnect, Exception), answer),
     )

@@ -45,8 +45,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     """as routes are written; a name that may have slashes is `{name:path}`"""
-    handler: Handler | None
-    """None: somebody else makes the route, and it is only described"""
+    handler: Handler
     summary: str
     access: Access = Access.PEOPLE
     query: type[Struct] | None = None
@@ -84,8 +83,7 @@ def routes_of(operations: Sequence[Operation]) -> list[BaseRoute]:
     """
     paths: dict[str, dict[str, Handler]] = {}
     for operation in operations:
-        if operation.handler is not None:
-            paths.setdefault(operation.path, {})[operation.method] = _checked(operation.access, operation.handler)
+        paths.setdefault(operation.path, {})[operation.method] = _checked(operation.access, operation.handler)
     greedy = sorted(paths, key=lambda path: path.endswith(":path}"))  # what takes slashes leaves others the first look
     return [_route(path, paths[path]) for path in greedy]
 

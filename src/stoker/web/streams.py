@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -19,10 +19,11 @@ from stoker.web.desk import Desk
 from stoker.web.follower import Follower, Sign
 from stoker.web.identity import Identity
 from stoker.web.news import News
+from stoker.web.operation import Access, Operation
 from stoker.web.present import Presenter, encoded
 from stoker.web.problem import RETRY_AFTER, Problem, problem_of
 from stoker.web.reach import reach_of
-from stoker.web.server_sent import HEADERS, RECONNECT, event
+from stoker.web.server_sent import HEADERS, MEDIA, RECONNECT, event
 
 _QUIET: Final = 15.0
 """Seconds of silence after which a stream says that it lives, so that nothing between takes it for dead."""
@@ -46,12 +47,26 @@ class StreamRoutes:
         self._chance = clock.chance()
 
     @property
-    def routes(self) -> list[BaseRoute]:
+    def operations(self) -> list[Operation]:
         """To be put together with others."""
         return [
-            Route("/jobs/{id}/events", self.events, methods=["GET"]),
-            WebSocketRoute("/jobs/{id}/ws", self.socket),
+            Operation(
+                method="GET",
+                path="/jobs/{id}/events",
+                handler=self.events,
+                summary="The job's record whenever it changes, as server-sent events; the last is named after its "
+                "final state.",
+                access=Access.FOLLOWERS,
+                headers={"last-event-id": "the last event that was seen; what is the same is not sent again"},
+                media=MEDIA,
+                also={204: "it has ended, and the last event was seen: there is nothing more to come"},
+            )
         ]
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """What is no operation: OpenAPI knows no WebSockets."""
+        return [WebSocketRoute("/jobs/{id}/ws", self.socket)]
 
     @contextmanager
     def _follow(self, job: Job, seen: str | None) -> Iterator[Follower]:
