@@ -16,7 +16,7 @@ How a page is added:
    its rows in place while somebody points at them or has selected some.
 5. `do` is a POST whose token was checked. It does the thing by `desk.acts(visit.reach)`, which writes down who did it,
    and answers `await visit.go("ui/queues", notice="…")`, or `visit.show(template, facts, 422)` where it asks
-   back. In templates: `{{ ui.act(root, visit, "ui/queues/pause", "Pause", fields={"queue": name}) }}`, which is
+   back. In templates: `{{ ui.act(visit, "ui/queues/pause", "Pause", fields={"queue": name}) }}`, which is
    nothing where the server is read-only; forms of another shape stand in `{% if may_change %}` and begin with
    `{{ ui.csrf(visit) }}`.
 """

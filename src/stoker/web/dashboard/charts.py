@@ -58,6 +58,11 @@ class Chart(Struct, frozen=True):
     """`hour`"""
 
     @property
+    def height(self) -> int:
+        """Of the plot, in the units of its bars' pieces."""
+        return HEIGHT
+
+    @property
     def summary(self) -> str:
         """The whole chart in one sentence."""
         said = [f"{getattr(self, kind):,} {kind}" for kind in KINDS]

@@ -11,6 +11,7 @@ from jinja2.runtime import Context
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
+from stoker.job import FINAL, State
 from stoker.web.assets import Assets
 from stoker.web.dashboard import words
 from stoker.web.dashboard.page import Page
@@ -43,6 +44,17 @@ HEADERS: Final = {
 """Of every page."""
 
 _Block = Callable[[Context], Iterator[str]]
+
+_STATES: Final = (
+    State.PROCESSING,
+    State.QUEUED,
+    State.SCHEDULED,
+    State.WAITING,
+    State.FAILED,
+    State.COMPLETED,
+    State.CANCELLED,
+)
+"""In the order in which pages show them: what moves first, and what needs somebody before what does not."""
 
 _LIVE: Final = "live_"
 """Blocks of this name are sent again while somebody watches the page."""
@@ -121,7 +133,7 @@ def _catching(name: str, block: _Block, caught: dict[str, str]) -> _Block:
 
 
 def environment(assets: Assets, *, may_change: bool) -> Environment:
-    """The templates, with what all of them use: `ui` (macros) and the filters of `words`."""
+    """The templates, with what all of them use: `ui` (macros), the filters of `words`, and states in their order."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -132,6 +144,7 @@ def environment(assets: Assets, *, may_change: bool) -> Environment:
     )
     made.filters.update(words.FILTERS)
     made.globals.update(asset=assets.link, may_change=may_change)
+    made.globals.update(all_states=_STATES, final_states=FINAL)
     made.globals["ui"] = made.get_template("ui.html").module
     return made
 

@@ -20,6 +20,11 @@ class Spark(Struct, frozen=True):
     total_done: int
     total_failed: int
 
+    @property
+    def height(self) -> int:
+        """Of the drawing; `width` is in the same units."""
+        return HEIGHT
+
 
 def spark(done: Sequence[int], failed: Sequence[int]) -> Spark:
     """The chart; it is as high as its highest bar, and whatever is not nothing can be seen."""
