@@ -38,7 +38,10 @@ class Serving(Struct, frozen=True, kw_only=True):
 
 
 def listener(serving: Serving, app: Stoker) -> socket.socket:
-    """A socket that listens there. Raises `ConfigError`, also where the address is open to all and nobody asks who."""
+    """A socket that listens there.
+
+    Raises `ConfigError`, also where the address is open to all and nothing says who asks.
+    """
     if serving.fd is not None:
         return socket.socket(fileno=serving.fd)
     with importing_web():

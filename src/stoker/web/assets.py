@@ -6,11 +6,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-
-from stoker.web.problem import Problem
 
 _KINDS: Final = {
     ".css": "text/css; charset=utf-8",
@@ -43,7 +42,7 @@ class Assets:
         name = request.path_params["name"]
         data = self._files.get(name)
         if data is None:
-            raise Problem(404, "not-found", "there is nothing here")
+            raise HTTPException(404)
         tag = f'"{self._tags[name]}"'
         pinned = request.query_params.get("v") == self._tags[name]
         headers = {

@@ -13,7 +13,7 @@ from stoker.errors import StoreUnavailable, TookTooLong
 from stoker.web.answers import Answers
 from stoker.web.desk import Desk
 from stoker.web.operation import Access, Operation
-from stoker.web.problem import RETRY_AFTER, Problem
+from stoker.web.problem import LATER, Problem
 from stoker.web.reply import reply
 
 _WITHIN: Final = 2.0
@@ -64,7 +64,7 @@ class HealthRoutes:
         """
         for worker in self._desk.app.at_work:
             if stuck := worker.stuck:
-                raise Problem(503, "not-alive", stuck, headers=_LATER)
+                raise Problem(503, "not-alive", stuck, headers=LATER)
         return reply(Health())
 
     async def ready(self, _: Request) -> Response:
@@ -75,11 +75,8 @@ class HealthRoutes:
         except (TimeoutError, TookTooLong):
             raise StoreUnavailable(f"the store did not answer within {_WITHIN:g} s") from None
         if waiting:
-            raise Problem(503, "not-migrated", "the store is yet to be migrated: stoker migrate", headers=_LATER)
+            raise Problem(503, "not-migrated", "the store is yet to be migrated: stoker migrate", headers=LATER)
         return reply(Health())
 
     async def _waiting_migrations(self) -> list[str]:
         return await self._answers.ask(self._desk.app.engine.connection.store.pending(), _WITHIN)
-
-
-_LATER: Final = {"retry-after": str(RETRY_AFTER)}

@@ -107,9 +107,9 @@ def stored_key(key: str, identity: Identity) -> str:
     return f"{_prefix(identity.owner)}{key}" if not identity.admin and identity.owner is not None else key
 
 
-def own_key(key: str | None, identity: Identity | None) -> str | None:
-    """The key as the owner wrote it; who has a token only does not see it."""
-    if key is None or identity is None:
+def own_key(key: str | None, identity: Identity) -> str | None:
+    """The key as the owner wrote it."""
+    if key is None:
         return None
     return key if identity.admin or identity.owner is None else key.removeprefix(_prefix(identity.owner))
 

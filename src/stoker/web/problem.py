@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -30,9 +30,8 @@ from stoker.errors import (
 )
 from stoker.job import storable
 
-RETRY_AFTER: Final = 2
-"""Seconds after which who met a store that is down may ask again."""
-
+LATER: Final[Mapping[str, str]] = {"retry-after": "2"}
+"""Tells who met a store that is down, or a server that is full, after how many seconds to ask again."""
 
 _LONGEST: Final = 2_000
 """Characters of a sentence."""
@@ -41,13 +40,12 @@ _LONGEST: Final = 2_000
 class Problem(Exception):
     """A request that is answered with an error. `type` is a word for programs, `detail` a sentence for people."""
 
-    def __init__(self, status: int, type: str, detail: str, *, headers: Mapping[str, str] = {}, **facts: Any) -> None:
+    def __init__(self, status: int, type: str, detail: str, *, headers: Mapping[str, str] = {}) -> None:
         super().__init__(detail)
         self.status = status
         self.type = type
         self.detail = detail
         self.headers = headers
-        self.facts = facts
 
     @property
     def title(self) -> str:
@@ -61,7 +59,6 @@ class Problem(Exception):
             "title": self.title,
             "status": self.status,
             "detail": _shortened(self.detail),
-            **self.facts,
         }
         headers = {"cache-control": "no-store", **self.headers}
         return Response(msgspec.json.encode(body), self.status, headers, "application/problem+json")
@@ -107,10 +104,10 @@ def problem_of(error: Exception) -> Problem:
             503,
             "store-unavailable",
             "the store of jobs cannot be reached now; nothing is lost, ask again",
-            headers={"retry-after": str(RETRY_AFTER)},
+            headers=LATER,
         )
     if isinstance(error, TookTooLong):
-        return Problem(503, "took-too-long", str(error), headers={"retry-after": str(RETRY_AFTER)})
+        return Problem(503, "took-too-long", str(error), headers=LATER)
     for kind, (status, name) in _STATUS.items():
         if isinstance(error, kind):
             return Problem(status, name, str(error))

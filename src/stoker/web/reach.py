@@ -21,8 +21,6 @@ from stoker.web.present import stored_key
 from stoker.web.problem import Problem
 from stoker.workflow_record import WorkflowRecord, record_of
 
-_Ids = Sequence[str]
-
 
 class Reach:
     """The jobs of an owner, or all of them; or, with a token, the one that it is for.

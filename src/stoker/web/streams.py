@@ -21,7 +21,7 @@ from stoker.web.identity import Identity
 from stoker.web.news import News
 from stoker.web.operation import Access, Operation
 from stoker.web.present import Presenter, encoded
-from stoker.web.problem import RETRY_AFTER, Problem, problem_of
+from stoker.web.problem import LATER, Problem, problem_of
 from stoker.web.reach import reach_of
 from stoker.web.server_sent import HEADERS, MEDIA, RECONNECT, event
 
@@ -76,7 +76,7 @@ class StreamRoutes:
                 503,
                 "too-many-streams",
                 "as many streams are open here as may be; ask again, or read the record from time to time",
-                headers={"retry-after": str(RETRY_AFTER)},
+                headers=LATER,
             )
         place = object()
         self._open.add(place)
