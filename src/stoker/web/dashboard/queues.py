@@ -9,7 +9,6 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from stoker import clock
-from stoker.errors import InvalidOption
 from stoker.options import concurrency_of, rate_of
 from stoker.queue_limit import limit_words, rate_in
 from stoker.standing import alive
@@ -17,6 +16,7 @@ from stoker.store import Fair, QueueInfo, QueueLimit
 from stoker.tally_store import MINUTE, Tally
 from stoker.web.asking import queue_name
 from stoker.web.dashboard.draft import Draft
+from stoker.web.dashboard.fields import whole_number
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Act, Facts, Page, Tab
 from stoker.web.dashboard.spark import Spark, spark
@@ -89,7 +89,7 @@ class QueuePages:
     async def _limit(self, visit: Visit, form: Form) -> Response:
         name = queue_name(form.exact("queue"))
         draft = Draft.of(form, _FIELDS)
-        concurrency = draft.read("concurrency", _concurrency, None)
+        concurrency = draft.read("concurrency", lambda text: concurrency_of("concurrency", whole_number(text)), None)
         rate = draft.read("rate", lambda text: text if rate_of("rate", text) else None, None)
         fair = draft.texts["fair"] or None
         if not draft.errors:
@@ -129,9 +129,3 @@ def rows(queues: Sequence[QueueInfo], tallies: Sequence[Tally], now: int) -> lis
             failed[minute] += tally.failed
     infos = [known.get(name) or QueueInfo(name=name) for name in names]
     return [Row(info, limit_words(info.limit), spark(*hours[info.name])) for info in infos]
-
-
-def _concurrency(text: str) -> int | None:
-    if not text.isascii() or not text.isdecimal() or len(text) > 9:
-        raise InvalidOption(f"write a whole number, as 5, not {text[:50]!r}")
-    return concurrency_of("concurrency", int(text))

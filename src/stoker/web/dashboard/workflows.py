@@ -135,7 +135,7 @@ class WorkflowPages:
             return await self._ask(visit, "cancel", record, count, None)
         reason = form.text("reason")[:_LONGEST_REASON] or None
         count = await self._desk.acts(visit.reach).cancel_workflow(record.id, reason)
-        return await self._back(visit, record, f"{_jobs(count)} cancelled; what runs is told to stop.")
+        return await self._back(visit, record, f"{_jobs_are(count)} cancelled; what runs is told to stop.")
 
     async def _retry(self, visit: Visit, form: Form) -> Response:
         record = await visit.reach.workflow(visit.params["id"])
@@ -144,7 +144,7 @@ class WorkflowPages:
             count = await self._app.workflows.aretry(record.id, step, dry_run=True)
             return await self._ask(visit, "retry", record, count, step)
         count = await self._desk.acts(visit.reach).retry_workflow(record.id, step)
-        return await self._back(visit, record, f"{_jobs(count)} queued again.")
+        return await self._back(visit, record, f"{_jobs_are(count)} queued again.")
 
     async def _ask(self, visit: Visit, verb: str, record: WorkflowRecord, count: int, step: str | None) -> Response:
         """Say how many it would be, and ask."""
@@ -162,5 +162,5 @@ def _bars(record: WorkflowRecord) -> list[Bar]:
     return shares(record.counts, 100, 0.6)
 
 
-def _jobs(count: int) -> str:
+def _jobs_are(count: int) -> str:
     return f"{count:,} {'job is' if count == 1 else 'jobs are'}"
