@@ -175,6 +175,21 @@ async def test_a_store_that_is_down_is_told_of_once_and_what_changed_meanwhile_c
         assert (await news(follower)).job.progress == 0.7
 
 
+@pytest.mark.parametrize(
+    ("error", "traced"), [(StoreUnavailable("no route to it"), False), (ZeroDivisionError("a bug"), True)], ids=repr
+)
+async def test_the_log_says_where_a_mistake_of_ours_was_raised(puppets, hub, toll, caplog, error, traced):
+    with hub.follow(record(puppets, puppets.begun())) as follower:
+        await news(follower)
+        toll.error = error
+        assert await hear(follower) is Sign.TROUBLE
+        while toll.failed < 3:
+            assert await follower.next(0.05) is Sign.QUIET
+    [said] = [one for one in caplog.records if one.name == "stoker.web"]
+    assert bool(said.exc_info) is traced
+    assert traced or "no route to it" in said.getMessage()
+
+
 async def test_who_comes_while_the_store_comes_back_does_not_wait_for_the_next_try(puppets, hub, toll, monkeypatch):
     monkeypatch.setattr("stoker.web.hub._FIRST_RETRY", 3600.0)
     monkeypatch.setattr("stoker.web.hub._LAST_RETRY", 3600.0)

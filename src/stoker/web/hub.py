@@ -16,12 +16,14 @@ from stoker.job import Job, State
 from stoker.web.departure import departing
 from stoker.web.follower import Follower, Sign, Watched
 from stoker.web.news import News
+from stoker.web.problem import problem_of
 
 _log = logging.getLogger("stoker.web")
 
 _SHORTEST: Final = 0.1
-"""Seconds from an answer to the next question, at least; and at least so many times as long as the answer took:"""
+"""Seconds from an answer to the next question, at least."""
 _RESTS: Final = 4
+"""And at least so many times as long as the answer took."""
 _LONG: Final = 2.0
 """Seconds after which the next question comes all the same, unless the answer took even longer."""
 _SLOW: Final = 2.0
@@ -181,9 +183,16 @@ class _Watcher:
         pause: float = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self._failures, 10)) * (0.5 + self._chance.random())
         self._failures += 1
         if self._failures == 1:
-            _log.warning("%d jobs are watched, and the store cannot be asked about them: %s", len(self._watched), error)
+            self._tell_log(error)
             await _tell(self._watched.values(), Sign.TROUBLE)
         return pause
+
+    def _tell_log(self, error: Exception) -> None:
+        number = len(self._watched)
+        if problem_of(error).status == 500:  # no store raises it: whoever is to mend it has to see where it was raised
+            _log.error("%d jobs are watched, and to ask about them failed", number, exc_info=error)
+        else:
+            _log.warning("%d jobs are watched, and the store cannot be asked about them: %s", number, error)
 
     async def _changes(self) -> list[Watched]:
         """What the store says of all watched jobs that is new; those of which there are news."""
