@@ -130,7 +130,7 @@ def test_every_page_can_be_used_by_everybody(
     for number, where in enumerate((*PAGES, *more)):
         page.goto(f"{url}/{where}")
         expect(page.locator("h1")).to_be_visible()
-        assert "49" not in page.title()
+        assert not re.search(r"\b49\b", page.title())  # an id may have these digits in it
         looks(page, shots, f"{number:02}-{kind}-{re.sub(r'[^a-z]+', '-', where)[:30]}")
 
 
