@@ -600,7 +600,7 @@ async def test_results_of_other_steps_stand_where_they_belong(memory_site: Any) 
     await flow.aenqueue()
     path = f"/ui/jobs/{last.id}/again"
     page = parsed(await memory_site.admin.get(path, headers=HTML))
-    assert "2 of them could not be read: null stands in the place" in page.text
+    assert "2 could not be read; null stands in their place" in page.text
     assert "[ null ]" in page.text
     await memory_site.work()
     page = parsed(await memory_site.admin.get(path, headers=HTML))

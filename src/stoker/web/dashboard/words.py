@@ -153,24 +153,24 @@ def log_lines(text: str) -> list[tuple[str, str, str]]:
 
 
 _TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+_KEY: Final = Markup('<span class="j-key">')
+_TEXT: Final = Markup('<span class="j-text">')
+_WORD: Final = Markup('<span class="j-word">')
+_NUMBER: Final = Markup('<span class="j-number">')
+_END: Final = Markup("</span>")
 
 
 def coloured(value: Any) -> Markup:
     """As `pretty`, with the kinds of its parts marked."""
-
-    def marked(match: re.Match[str]) -> str:
+    shown = pretty(value)
+    parts: list[Markup] = []
+    at = 0
+    for match in _TOKEN.finditer(shown):
         text, colon, word, number = match.groups()
-        if text is not None:
-            kind = "j-key" if colon else "j-text"
-            return f'<span class="{kind}">{escape(text)}</span>{colon or ""}'
-        return f'<span class="{"j-word" if word else "j-number"}">{escape(word or number)}</span>'
-
-    text = pretty(value)
-    parts, at = [], 0
-    for match in _TOKEN.finditer(text):
-        parts += [str(escape(text[at : match.start()])), marked(match)]
+        kind = (_KEY if colon else _TEXT) if text is not None else _WORD if word else _NUMBER
+        parts += [escape(shown[at : match.start()]), kind, escape(text or word or number), _END, escape(colon or "")]
         at = match.end()
-    return Markup("".join([*parts, str(escape(text[at:]))]))  # noqa: S704 - every part was escaped
+    return Markup("").join([*parts, escape(shown[at:])])
 
 
 def address(value: Any) -> str | None:
