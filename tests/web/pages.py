@@ -53,6 +53,16 @@ class Parsed(HTMLParser):
         """The attributes of these elements."""
         return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
 
+    @property
+    def posts(self) -> list[str]:
+        """Where its forms post to."""
+        return [form["action"] for form in self.all("form", method="post")]
+
+    @property
+    def selected(self) -> list[str]:
+        """Of its lists to choose from."""
+        return [found["value"] for found in self.all("option") if "selected" in found]
+
     def fields(self) -> dict[str, str]:
         """What a form that is posted says before anybody types; textareas are left out."""
         return {one["name"]: one.get("value", "") for one in self.all("input") if "name" in one}
