@@ -32,6 +32,7 @@ class Api:
 
     def __init__(self, desk: Desk) -> None:
         families = (BulkRoutes, JobRoutes, QueueRoutes, ScheduleRoutes, WorkflowRoutes, WorkerRoutes, StatRoutes)
+        self._max_body = desk.config.max_body
         self._streams = StreamRoutes(desk)
         self._described = Operation(
             method="GET",
@@ -49,7 +50,7 @@ class Api:
     @property
     def routes(self) -> list[BaseRoute]:
         """To be put together with others."""
-        return [*routes_of(self.operations), *self._streams.routes]
+        return [*routes_of(self.operations, self._max_body), *self._streams.routes]
 
     async def describe(self, request: Request) -> Response:
         """The OpenAPI document."""

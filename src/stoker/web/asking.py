@@ -53,7 +53,7 @@ def _too_large(most: int) -> Problem:
     return Problem(413, "body-too-large", f"a request's body may have {most:,} bytes here")
 
 
-async def document(request: Request, kind: type[T], most: int) -> T:
+async def json_body(request: Request, kind: type[T], most: int) -> T:
     """The body as JSON of that type; none is the type's defaults. Raises a 400, 413, 415 or 422."""
     raw = await body(request, most)
     if not raw:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.store import Action, Filter
-from stoker.web.asking import Conditions, document
+from stoker.web.asking import Conditions
 from stoker.web.bodies import Counted
 from stoker.web.desk import Desk
 from stoker.web.operation import Handler, Operation
@@ -53,7 +53,7 @@ class BulkRoutes:
             Operation(
                 method="POST",
                 path=f"/jobs/{action.value}",
-                handler=self._changing(action, CancelMany if action is Action.CANCEL else Many),
+                handler=self._changing(action),
                 summary=summary,
                 body=CancelMany if action is Action.CANCEL else Many,
                 answer=Counted,
@@ -61,13 +61,12 @@ class BulkRoutes:
             for action, summary in _SUMMARIES.items()
         ]
 
-    def _changing(self, action: Action, kind: type[Many]) -> Handler:
-        async def change(request: Request) -> Response:
-            said = await document(request, kind, self._desk.config.max_body)
+    def _changing(self, action: Action) -> Handler:
+        async def change(request: Request, said: Many) -> Response:
             which = said.filter.filter
             if which == Filter():
                 raise Problem(422, "invalid-filter", f"{action.value} which jobs? give at least one condition")
-            reason = getattr(said, "reason", None)
+            reason = said.reason if isinstance(said, CancelMany) else None
             acts = self._desk.acts(reach_of(request))
             return reply(Counted(await acts.amend(which, action, reason, dry_run=said.dry_run)))
 

@@ -18,7 +18,7 @@ from stoker.options import Options
 from stoker.store import Action
 from stoker.task import Task
 from stoker.web.arguments import fitting
-from stoker.web.asking import Listing, document, filter_of, page_of
+from stoker.web.asking import Listing, filter_of, page_of
 from stoker.web.bodies import Nothing, Reason
 from stoker.web.desk import Desk
 from stoker.web.idempotency import contradicts, guarded
@@ -178,14 +178,12 @@ class JobRoutes:
         job = await reach.own_job(request.path_params["id"])
         return reply(Logs(await reach.logs(job)))
 
-    async def cancel(self, request: Request) -> Response:
+    async def cancel(self, request: Request, said: Reason) -> Response:
         """Cancel one job. Asked twice, it is cancelled once."""
-        said = await document(request, Reason, self._desk.config.max_body)
         return await self._amend(request, Action.CANCEL, said.reason)
 
-    async def retry(self, request: Request) -> Response:
+    async def retry(self, request: Request, _: Nothing) -> Response:
         """Queue a failed or cancelled job again."""
-        await document(request, Nothing, self._desk.config.max_body)
         return await self._amend(request, Action.RETRY)
 
     async def _amend(self, request: Request, action: Action, reason: str | None = None) -> Response:
@@ -198,19 +196,17 @@ class JobRoutes:
             raise Problem(409, f"cannot-{action.value}", f"a job that is {job.state.value} cannot be {_DONE[action]}")
         return self._record(request, job)
 
-    async def token(self, request: Request) -> Response:
+    async def token(self, request: Request, said: Expiry) -> Response:
         """A token with which a browser can follow this one job."""
         reach, id = reach_of(request), request.path_params["id"]
-        said = await document(request, Expiry, self._desk.config.max_body)
         await reach.own_job(id)  # a token is not to be prolonged by itself
         return reply(Token(await self._desk.app.jobs.handle(id).atoken(said.expires)))
 
     # --- enqueue ----------------------------------------------------------------------------------------------------
 
-    async def enqueue(self, request: Request) -> Response:
+    async def enqueue(self, request: Request, said: Enqueue) -> Response:
         """Enqueue an exposed task. With an Idempotency-Key, a repeated request is answered with the first one's job."""
         reach = reach_of(request)
-        said = await document(request, Enqueue, self._desk.config.max_body)
         call = self._call(said, reach.who)
         engine = self._desk.app.engine
         engine.check_importable(call)

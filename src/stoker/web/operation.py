@@ -12,10 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from stoker.web.asking import json_body
 from stoker.web.reach import Reach, reach_of
 from stoker.web.reply import JSON
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[..., Awaitable[Response]]
+"""Takes the request; and its body, where its operation says of which type that is."""
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _CONVERTER: Final = re.compile(r"\{(\w+):\w+\}")
 
@@ -76,27 +79,30 @@ class Operation(Struct, frozen=True, kw_only=True):
         return re.findall(r"\{(\w+)", self.path)
 
 
-def routes_of(operations: Sequence[Operation]) -> list[BaseRoute]:
+def routes_of(operations: Sequence[Operation], max_body: int) -> list[BaseRoute]:
     """One route for each path, so that whoever asks with another method hears of all that there are.
 
-    A handler is called only for those who have the access that its operation says.
+    A handler is called only for those who have the access that its operation says, and with a body of its type, of at
+    most so many bytes.
     """
-    paths: dict[str, dict[str, Handler]] = {}
+    paths: dict[str, dict[str, Endpoint]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method] = _checked(operation.access, operation.handler)
+        paths.setdefault(operation.path, {})[operation.method] = _checked(operation, max_body)
     greedy = sorted(paths, key=lambda path: path.endswith(":path}"))  # what takes slashes leaves others the first look
     return [_route(path, paths[path]) for path in greedy]
 
 
-def _checked(access: Access, handler: Handler) -> Handler:
+def _checked(operation: Operation, max_body: int) -> Endpoint:
     async def handle(request: Request) -> Response:
-        access.check(reach_of(request))
-        return await handler(request)
+        operation.access.check(reach_of(request))
+        if operation.body is None:
+            return await operation.handler(request)
+        return await operation.handler(request, await json_body(request, operation.body, max_body))
 
     return handle
 
 
-def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+def _route(path: str, handlers: Mapping[str, Endpoint]) -> Route:
     async def endpoint(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 

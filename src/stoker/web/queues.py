@@ -10,7 +10,7 @@ from stoker.job import LIVE
 from stoker.queue_limit import rate_in
 from stoker.store import Facet, Filter, QueueInfo, QueueLimit
 from stoker.web.answers import Answers
-from stoker.web.asking import document, queue_name
+from stoker.web.asking import queue_name
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk
 from stoker.web.operation import Access, Operation
@@ -102,28 +102,23 @@ class QueueRoutes:
             return reply(Queues([shown(queue) for queue in await self._desk.app.queues.alist()]))
         return reply(Queues(await own_queues(reach, self._desk.answers)))
 
-    async def pause(self, request: Request) -> Response:
+    async def pause(self, request: Request, _: Nothing) -> Response:
         """Let no more jobs of a queue start."""
-        name = await self._named(request)
+        name = queue_name(request.path_params["name"])
         await self._desk.acts(reach_of(request)).pause_queue(name)
         return await self._now(name)
 
-    async def resume(self, request: Request) -> Response:
+    async def resume(self, request: Request, _: Nothing) -> Response:
         """Let jobs of a queue start again."""
-        name = await self._named(request)
+        name = queue_name(request.path_params["name"])
         await self._desk.acts(reach_of(request)).resume_queue(name)
         return await self._now(name)
 
-    async def limit(self, request: Request) -> Response:
+    async def limit(self, request: Request, said: Allowed) -> Response:
         """Let so much through a queue from now on."""
-        said = await document(request, Allowed, self._desk.config.max_body)
         name = queue_name(request.path_params["name"])
         await self._desk.acts(reach_of(request)).limit_queue(name, said.concurrency, said.rate, said.fair)
         return await self._now(name)
-
-    async def _named(self, request: Request) -> str:
-        await document(request, Nothing, self._desk.config.max_body)
-        return queue_name(request.path_params["name"])
 
     async def _now(self, name: str) -> Response:
         queues = await self._desk.app.queues.alist()

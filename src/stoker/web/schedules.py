@@ -18,7 +18,6 @@ from stoker.schedule_record import ScheduleRecord
 from stoker.timing.definition import Misfire, Overlap
 from stoker.web.acts import Acts
 from stoker.web.arguments import fitting
-from stoker.web.asking import document
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk
 from stoker.web.mount import mount_of
@@ -153,9 +152,8 @@ class ScheduleRoutes:
         """One schedule."""
         return self._record(await self._desk.app.schedules.aget(_name(request)))
 
-    async def add(self, request: Request) -> Response:
+    async def add(self, request: Request, said: NewSchedule) -> Response:
         """Make a schedule."""
-        said = await document(request, NewSchedule, self._desk.config.max_body)
         task = self._desk.app.registry.find(said.task)
         with fitting(task, said.args, said.kwargs) as (args, kwargs):
             options = {**asdict(said), "args": args, "kwargs": kwargs}
@@ -163,20 +161,17 @@ class ScheduleRoutes:
             made = await self._acts(request).save_schedule(said.expression, task.name, options)
         return self._record(made, 201, {"location": f"{mount_of(request)}/schedules/{quote(made.name, safe='')}"})
 
-    async def pause(self, request: Request) -> Response:
+    async def pause(self, request: Request, _: Nothing) -> Response:
         """Let it fire no more."""
-        name = await self._named(request)
-        return self._record(await self._acts(request).pause_schedule(name))
+        return self._record(await self._acts(request).pause_schedule(_name(request)))
 
-    async def resume(self, request: Request) -> Response:
+    async def resume(self, request: Request, _: Nothing) -> Response:
         """Let it fire again."""
-        name = await self._named(request)
-        return self._record(await self._acts(request).resume_schedule(name))
+        return self._record(await self._acts(request).resume_schedule(_name(request)))
 
-    async def run(self, request: Request) -> Response:
+    async def run(self, request: Request, _: Nothing) -> Response:
         """Enqueue its job once more."""
-        name = await self._named(request)
-        job = await self._acts(request).run_schedule(name)
+        job = await self._acts(request).run_schedule(_name(request))
         return reply(Made(job), 202, {"location": f"{mount_of(request)}/jobs/{job}"})
 
     async def remove(self, request: Request) -> Response:
@@ -186,10 +181,6 @@ class ScheduleRoutes:
 
     def _acts(self, request: Request) -> Acts:
         return self._desk.acts(reach_of(request))
-
-    async def _named(self, request: Request) -> str:
-        await document(request, Nothing, self._desk.config.max_body)
-        return _name(request)
 
     def _record(self, record: ScheduleRecord, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
         return reply(self._desk.presenter.schedule(record), status, headers)

@@ -13,7 +13,6 @@ from stoker.clock import to_datetime
 from stoker.standing import alive
 from stoker.store import Command, Worker
 from stoker.web.acts import Telling
-from stoker.web.asking import document
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk
 from stoker.web.operation import Access, Handler, Operation
@@ -96,9 +95,8 @@ class WorkerRoutes:
         return reply(Workers([shown(worker, now) for worker in await self._desk.app.workers.alist()]))
 
     def _tell(self, verb: Telling, command: Command | None) -> Handler:
-        async def tell(request: Request) -> Response:
+        async def tell(request: Request, _: Nothing) -> Response:
             id = request.path_params["id"]
-            await document(request, Nothing, self._desk.config.max_body)
             await self._desk.acts(reach_of(request)).tell_worker(id, verb)
             return reply(Told(id, command))
 

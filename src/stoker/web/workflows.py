@@ -6,7 +6,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stoker.web.asking import Paging, document, page_of
+from stoker.web.asking import Paging, page_of
 from stoker.web.bodies import Counted, Reason
 from stoker.web.desk import Desk
 from stoker.web.operation import Operation
@@ -82,14 +82,12 @@ class WorkflowRoutes:
         """How a workflow stands."""
         return reply(await reach_of(request).workflow(request.path_params["id"]))
 
-    async def cancel(self, request: Request) -> Response:
+    async def cancel(self, request: Request, said: Reason) -> Response:
         """Cancel what has not ended."""
-        said = await document(request, Reason, self._desk.config.max_body)
         acts = self._desk.acts(reach_of(request))
         return reply(Counted(await acts.cancel_workflow(request.path_params["id"], said.reason)))
 
-    async def retry(self, request: Request) -> Response:
+    async def retry(self, request: Request, said: FromStep) -> Response:
         """Retry what failed or was cancelled."""
-        said = await document(request, FromStep, self._desk.config.max_body)
         acts = self._desk.acts(reach_of(request))
         return reply(Counted(await acts.retry_workflow(request.path_params["id"], said.step)))
