@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ class Call:
         self.steps = tuple(steps_in((args, kwargs))) if MARK.decode() in self.payload else ()
         self._args, self._kwargs = (args, kwargs) if self.steps else ((), {})
         if callable(options.key) and not self.steps:
-            self.options = options.using({"key": options.key(*args, **kwargs)})
+            self.options = options.using({"key": self._key(options.key, args, kwargs)})
         self.share = self._share(args, kwargs) if options.limited else None
 
     def _without_first(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: InvalidArguments) -> str:
@@ -47,6 +47,12 @@ class Call:
             return self.task.calls.encode(args, kwargs)
         except InvalidArguments:
             raise error from None
+
+    def _key(self, make: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            return make(*args, **kwargs)
+        except Exception as error:  # whatever a function of the app's may raise
+            raise InvalidArguments(f"{self.task.name}(): no key can be made of these arguments: {error!r}") from error
 
     def _share(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """The value of the argument by which jobs are told apart."""

@@ -249,6 +249,15 @@ def test_a_key_may_be_a_function_of_the_arguments(queue_place: Any) -> None:
     assert index.enqueue(1, force=True).created
 
 
+def test_a_key_that_cannot_be_made_of_the_arguments(queue_place):
+    @queue_place.app.task(key=lambda doc: doc["id"])
+    def index(doc: dict) -> None: ...
+
+    with pytest.raises(InvalidArguments, match=r"index\(\): no key can be made of these arguments: KeyError\('id'\)"):
+        index.enqueue({"name": "x"})
+    assert queue_place.app.jobs.list() == []
+
+
 def test_a_key_that_is_no_text_is_refused(queue_place: Any) -> None:
     @queue_place.app.task(key=lambda doc: doc)
     def index(doc: int) -> None: ...

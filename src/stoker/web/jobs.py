@@ -17,7 +17,7 @@ from stoker.job import Inserted, Job, Log, NewJob, State
 from stoker.options import Options
 from stoker.store import Action
 from stoker.task import Task
-from stoker.web.arguments import fitting
+from stoker.web.arguments import fitted
 from stoker.web.asking import Listing, filter_of, page_of
 from stoker.web.bodies import Nothing, Reason
 from stoker.web.desk import Desk
@@ -228,8 +228,8 @@ class JobRoutes:
 
     def _call(self, said: Enqueue, identity: Identity) -> Call:
         task = self._desk.app.registry.exposed(said.task)
-        with fitting(task, said.args, said.kwargs) as (args, kwargs):
-            return Call(task, self._options(task, said, identity), args, kwargs)
+        args, kwargs = fitted(task, said.args, said.kwargs)
+        return Call(task, self._options(task, said, identity), args, kwargs)
 
     def _options(self, task: Task, said: Enqueue, identity: Identity) -> Options:
         options = dict(said.options)

@@ -17,7 +17,7 @@ from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.timing.definition import Misfire, Overlap
 from stoker.web.acts import Acts
-from stoker.web.arguments import fitting
+from stoker.web.arguments import fitted
 from stoker.web.bodies import Nothing
 from stoker.web.desk import Desk
 from stoker.web.mount import mount_of
@@ -155,10 +155,10 @@ class ScheduleRoutes:
     async def add(self, request: Request, said: NewSchedule) -> Response:
         """Make a schedule."""
         task = self._desk.app.registry.find(said.task)
-        with fitting(task, said.args, said.kwargs) as (args, kwargs):
-            options = {**asdict(said), "args": args, "kwargs": kwargs}
-            del options["expression"], options["task"]
-            made = await self._acts(request).save_schedule(said.expression, task.name, options)
+        args, kwargs = fitted(task, said.args, said.kwargs)
+        options = {**asdict(said), "args": args, "kwargs": kwargs}
+        del options["expression"], options["task"]
+        made = await self._acts(request).save_schedule(said.expression, task.name, options)
         return self._record(made, 201, {"location": f"{mount_of(request)}/schedules/{quote(made.name, safe='')}"})
 
     async def pause(self, request: Request, _: Nothing) -> Response:

@@ -12,7 +12,7 @@ from stoker.errors import InvalidArguments
 from stoker.job import Inserted
 from stoker.options import Options
 from stoker.task import Task
-from stoker.web.arguments import fitting
+from stoker.web.arguments import fitted
 from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.fields import json_list, json_object, json_text, seconds, whole_number
 from stoker.web.desk import Desk
@@ -66,8 +66,8 @@ async def enqueue(desk: Desk, task: Task, draft: Draft, reach: Reach, old: str) 
     if draft.errors:
         return None
     engine = desk.app.engine
-    with draft.checking(), fitting(task, args, kwargs) as (fit_args, fit_kwargs):
-        call = Call(task, options, fit_args, fit_kwargs)
+    with draft.checking():
+        call = Call(task, options, *fitted(task, args, kwargs))
         engine.check_importable(call)
         new = call.new_job(engine.new_ids())
     if "" in draft.errors:
