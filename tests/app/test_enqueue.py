@@ -249,7 +249,7 @@ def test_a_key_may_be_a_function_of_the_arguments(queue_place: Any) -> None:
     assert index.enqueue(1, force=True).created
 
 
-def test_a_key_that_cannot_be_made_of_the_arguments(queue_place):
+def test_a_key_that_cannot_be_made_of_the_arguments(queue_place: Any) -> None:
     @queue_place.app.task(key=lambda doc: doc["id"])
     def index(doc: dict) -> None: ...
 

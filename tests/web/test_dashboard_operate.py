@@ -113,7 +113,7 @@ async def test_every_act_needs_a_token_a_right_and_a_server_that_may_change(memo
     await memory_site.some_worker("w1")
     made = await memory_site.app.schedules.aadd("@hourly", "jobs.add", name="nightly", args=[1])
     fields = {"queue": "mail", "name": "nightly", "worker": "w1", "sure": "yes", "expression": "@daily"}
-    for act in part(memory_site.web.state.desk).acts:
+    for act in part(memory_site.web.state.desk).posts:
         path = act.path.replace("{id}", flow)
         bare = await memory_site.admin.post(path, data=fields, headers=HTML)
         assert bare.status_code == 403

@@ -2,11 +2,11 @@
 
 How a page is added:
 
-1. A module with a part: a class made of the `Desk`, with `pages` (`Page`: path, template, `facts(visit)`) and `acts`
-   (`Act`: path, `do(visit, form)`); see `page`. It joins the others in `parts.py`, in the order of the tabs.
-2. `facts` asks for everything that the template shows: jobs through `visit.reach`, numbers that may be costly through
-   `desk.answers.kept(name, plan)`. A page that is for admins only says `admins_only=True`; the check
-   itself is `visit.reach.check_admin()`.
+1. A module with a part: a class made of the `Desk`, with `pages` (`Page`: path, template, `facts(visit)`) and `posts`
+   (`Post`: path, `do(visit, form)`); see `page`. It joins the others in `parts.py`, in the order of the tabs.
+2. `facts` asks for everything that the template shows: jobs through `visit.reach`, what all admins see alike through
+   `desk.numbers`, other numbers that may be costly through `desk.answers.kept(name, plan)`. A page that is for admins
+   only says `admins_only=True`; the check itself is `visit.reach.check_admin()`.
 3. The template extends `layout.html` and fills `title` and `content`. Every link, form action and asset begins with
    `{{ root }}`, so that it works under any mount. What `ui.html` has (`ui.state`, `ui.ago`, `ui.act`, …) looks alike
    everywhere. No `style=` and no script in a template: the browser would refuse it.

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from stoker.audit_store import AUDIT_KEPT, Entry
 from stoker.clock import SECOND
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
 
@@ -39,7 +39,7 @@ class AuditPages:
         return [Page(path="/ui/audit", template="audit.html", facts=self._list, tab=tab, admins_only=True)]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """Nothing can be done to it."""
         return []
 

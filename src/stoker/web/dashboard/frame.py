@@ -16,7 +16,7 @@ from stoker.web.dashboard.csrf import Csrf
 from stoker.web.dashboard.form import form_of
 from stoker.web.dashboard.live import Blocks, Live
 from stoker.web.dashboard.notice import Notices
-from stoker.web.dashboard.page import Act, Page, Part
+from stoker.web.dashboard.page import Page, Part, Post
 from stoker.web.dashboard.render import Renderer
 from stoker.web.dashboard.visit import Visit, where_of
 from stoker.web.desk import Desk
@@ -32,7 +32,7 @@ class Frame:
     def __init__(self, desk: Desk, assets: Assets, parts: Sequence[Part]) -> None:
         self._desk = desk
         self._pages = [page for part in parts for page in part.pages]
-        self._acts = [act for part in parts for act in part.acts]
+        self._posts = [post for part in parts for post in part.posts]
         self._renderer = Renderer(self._pages, assets, read_only=desk.config.read_only)
         self._csrf = Csrf(desk.app.engine)
         self._notices = Notices(desk.app.engine)
@@ -43,9 +43,9 @@ class Frame:
     @property
     def routes(self) -> list[BaseRoute]:
         """To be put together with others."""
-        acts = [Route(act.path, self._done(act), methods=["POST"]) for act in self._acts]
+        posts = [Route(post.path, self._done(post), methods=["POST"]) for post in self._posts]
         live = Route("/ui/live", self._live.stream, methods=["GET"])
-        return [live, *(route for route, _ in self._looks), *acts]
+        return [live, *(route for route, _ in self._looks), *posts]
 
     def problem(self, connection: HTTPConnection, problem: Problem) -> Response:
         """The problem as a page where a person asked for one, else as problem details."""
@@ -66,15 +66,15 @@ class Frame:
 
         return show
 
-    def _done(self, act: Act) -> _Endpoint:
+    def _done(self, post: Post) -> _Endpoint:
         async def do(request: Request) -> Response:
             reach = reach_of(request)
             visit = await self._visit(reach, where_of(request), request.query_params, request.path_params)
             form = await form_of(request, self._desk.config.max_body)
             await self._csrf.check(request, form, visit.identity)
-            if act.admins_only:
+            if post.admins_only:
                 reach.check_admin()
-            answer = await act.do(visit, form)
+            answer = await post.do(visit, form)
             self._desk.answers.forget()  # whoever did it sees what became of it
             return answer
 

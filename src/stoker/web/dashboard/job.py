@@ -23,7 +23,7 @@ from stoker.web.dashboard.again import FIELDS, begun, enqueue
 from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.jobs import HERE
-from stoker.web.dashboard.page import Act, Facts, Page
+from stoker.web.dashboard.page import Facts, Page, Post
 from stoker.web.dashboard.visit import Visit
 from stoker.web.dashboard.words import address
 from stoker.web.desk import Desk
@@ -58,11 +58,11 @@ class JobPage:
         ]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         return [
-            Act(path=f"/{HERE}/{{id}}/retry", do=self._retry),
-            Act(path=f"/{HERE}/{{id}}/again", do=self._enqueue),
+            Post(path=f"/{HERE}/{{id}}/retry", do=self._retry),
+            Post(path=f"/{HERE}/{{id}}/again", do=self._enqueue),
         ]
 
     async def _facts(self, visit: Visit) -> Facts:

@@ -19,7 +19,7 @@ from stoker.web.answers import WITHIN
 from stoker.web.dashboard.amending import Amending
 from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.dashboard.words import call
 from stoker.web.desk import Desk
@@ -44,9 +44,9 @@ class JobPages:
         return [Page(path=f"/{HERE}", template="jobs.html", facts=self._list, tab=Tab("Jobs", "jobs", "j"))]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
-        return [Act(path=f"/{HERE}/ask", do=self._ask), Act(path=f"/{HERE}/do", do=self._do)]
+        return [Post(path=f"/{HERE}/ask", do=self._ask), Post(path=f"/{HERE}/do", do=self._do)]
 
     # --- the list ---------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from stoker.store import Filter, QueueInfo
 from stoker.store import Page as Window
 from stoker.tally_store import MINUTE, Tally
 from stoker.web.dashboard import charts
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
 
@@ -53,7 +53,7 @@ class Overview:
         return [Page(path="/", template="overview.html", facts=self._facts, tab=Tab("Overview", "overview", "o"))]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """Nothing is done here."""
         return []
 

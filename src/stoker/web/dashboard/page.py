@@ -37,7 +37,7 @@ class Page(Struct, frozen=True, kw_only=True):
     admins_only: bool = False
 
 
-class Act(Struct, frozen=True, kw_only=True):
+class Post(Struct, frozen=True, kw_only=True):
     """Something to do: a POST of a form whose token was checked. It answers with `visit.go(…)` or `visit.show(…)`."""
 
     path: str
@@ -54,6 +54,6 @@ class Part(Protocol):
         ...
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         ...

@@ -18,7 +18,7 @@ from stoker.web.asking import queue_name
 from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.fields import whole_number
 from stoker.web.dashboard.form import Form
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.spark import Spark, spark
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
@@ -53,12 +53,12 @@ class QueuePages:
         ]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         return [
-            Act(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
-            Act(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
-            Act(path=f"/{HERE}/limit", do=self._limit, admins_only=True),
+            Post(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
+            Post(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
+            Post(path=f"/{HERE}/limit", do=self._limit, admins_only=True),
         ]
 
     async def _list(self, _: Visit) -> Facts:

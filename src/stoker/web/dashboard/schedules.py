@@ -26,7 +26,7 @@ from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
 from stoker.web.dashboard.fields import moment_of
 from stoker.web.dashboard.form import Form
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, wanted
 from stoker.web.dashboard.spoken import spoken
 from stoker.web.dashboard.visit import Visit
@@ -70,15 +70,15 @@ class SchedulePages:
         ]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         return [
-            Act(path=f"/{HERE}/run", do=self._run, admins_only=True),
-            Act(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
-            Act(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
-            Act(path=f"/{HERE}/remove", do=self._remove, admins_only=True),
-            Act(path=f"/{HERE}/new", do=self._make, admins_only=True),
-            Act(path=f"/{HERE}/change", do=self._save, admins_only=True),
+            Post(path=f"/{HERE}/run", do=self._run, admins_only=True),
+            Post(path=f"/{HERE}/pause", do=self._pause, admins_only=True),
+            Post(path=f"/{HERE}/resume", do=self._resume, admins_only=True),
+            Post(path=f"/{HERE}/remove", do=self._remove, admins_only=True),
+            Post(path=f"/{HERE}/new", do=self._make, admins_only=True),
+            Post(path=f"/{HERE}/change", do=self._save, admins_only=True),
         ]
 
     # --- looking ----------------------------------------------------------------------------------------------------

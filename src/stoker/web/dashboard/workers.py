@@ -16,7 +16,7 @@ from stoker.store import Filter, Worker
 from stoker.store import Page as Window
 from stoker.web.acts import Telling
 from stoker.web.dashboard.form import Form
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.dashboard.words import short
 from stoker.web.desk import Desk
@@ -49,12 +49,12 @@ class WorkerPages:
         return [Page(path=f"/{HERE}", template="workers.html", facts=self._list, tab=tab, admins_only=True)]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         return [
-            Act(path=f"/{HERE}/quiet", do=self._quiet, admins_only=True),
-            Act(path=f"/{HERE}/wake", do=self._wake, admins_only=True),
-            Act(path=f"/{HERE}/stop", do=self._stop, admins_only=True),
+            Post(path=f"/{HERE}/quiet", do=self._quiet, admins_only=True),
+            Post(path=f"/{HERE}/wake", do=self._wake, admins_only=True),
+            Post(path=f"/{HERE}/stop", do=self._stop, admins_only=True),
         ]
 
     async def _list(self, _: Visit) -> Facts:

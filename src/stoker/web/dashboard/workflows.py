@@ -16,7 +16,7 @@ from stoker.store import Page as Window
 from stoker.web.asking import page_of
 from stoker.web.dashboard.drawing import MARGIN, Bar, Drawing, draw, listed, shares
 from stoker.web.dashboard.form import Form
-from stoker.web.dashboard.page import Act, Facts, Page, Tab
+from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
 from stoker.workflow_record import WorkflowRecord
@@ -68,11 +68,11 @@ class WorkflowPages:
         ]
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def posts(self) -> Sequence[Post]:
         """To be done."""
         return [
-            Act(path=f"/{HERE}/{{id}}/cancel", do=self._cancel),
-            Act(path=f"/{HERE}/{{id}}/retry", do=self._retry),
+            Post(path=f"/{HERE}/{{id}}/cancel", do=self._cancel),
+            Post(path=f"/{HERE}/{{id}}/retry", do=self._retry),
         ]
 
     async def _list(self, visit: Visit) -> Facts:
