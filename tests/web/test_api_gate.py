@@ -61,6 +61,7 @@ def unmade(_: Any) -> Any:
 async def test_an_identify_that_goes_wrong_lets_nobody_in(memory_site: Any, identify: Any) -> None:
     said = await client(memory_site, identify=identify).get("/jobs")
     assert (said.status_code, said.json()["type"]) == (500, "urn:stoker:internal-error")
+    assert said.headers["x-content-type-options"] == "nosniff"
     assert "CANARY" not in said.text
     assert "ann" not in said.text
 

@@ -18,7 +18,7 @@ from stoker.web.assets import Assets
 from stoker.web.config import OPTIONS, REDACT, config
 from stoker.web.dashboard import dashboard
 from stoker.web.desk import Desk
-from stoker.web.gate import Gate
+from stoker.web.gate import HEADERS, Gate
 from stoker.web.identity import Identify
 from stoker.web.problem import Problem, problem_of
 
@@ -56,7 +56,10 @@ def create(
         problem = problem_of(error)
         if problem.status >= 500:  # what is unexpected is logged by the server: it is raised again after this
             _log.warning("answered %d: %s", problem.status, error)
-        return pages.problem(request, problem)
+        response = pages.problem(request, problem)
+        for name, value in HEADERS:  # Starlette answers with a 500 outside of the gate
+            response.headers.setdefault(name.decode(), value.decode())
+        return response
 
     web = Starlette(
         routes=[*Api(desk).routes, *pages.routes, *assets.routes],

@@ -36,7 +36,6 @@ POLICY: Final = "; ".join(
 HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-frame-options": "DENY",
-    "x-content-type-options": "nosniff",  # the page of a 500 goes past the gate, which says this of all others
     "referrer-policy": "same-origin",  # with `no-referrer`, a browser's forms would not say where they come from
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
