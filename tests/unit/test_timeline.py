@@ -27,6 +27,7 @@ def job(**facts: Any) -> Job:
         "priority": 0,
         "tags": (),
         "attempt": 0,
+        "fence": 0,
         "max_attempts": 1,
         "crashes": 0,
         "max_crashes": 3,
@@ -51,6 +52,10 @@ def told(of: Job) -> list[tuple[str, float | None]]:
 
 def drawn(of: Job, now: float = 100) -> list[tuple[str, float]]:
     return [(part.kind, part.seconds) for part in track(of, at(now))]
+
+
+def said(of: Job, now: float = 100) -> list[str]:
+    return [part.label for part in track(of, at(now))]
 
 
 def test_a_job_that_completed_at_once() -> None:
@@ -107,6 +112,53 @@ def test_a_job_that_never_began() -> None:
     assert drawn(cancelled) == [("queued", 7)]
     fresh = job()
     assert track(fresh, at(0)) == []
+
+
+def test_time_in_the_queue_is_no_earlier_attempt() -> None:
+    failed = job(state=State.FAILED, attempt=1, errors=(failure(1, 12),), started_at=at(10), finished_at=at(12))
+    assert said(failed) == ["queued 10 s", "last attempt 2.0 s"]
+
+
+def test_what_was_before_a_later_attempt_is_told_as_one() -> None:
+    done = job(state=State.COMPLETED, attempt=2, errors=(failure(1, 4),), started_at=at(20), finished_at=at(30))
+    assert said(done) == ["before attempt 2 20 s", "ran 10 s"]
+    crashed = job(state=State.PROCESSING, attempt=2, crashes=1, started_at=at(20))
+    assert said(crashed) == ["before attempt 2 20 s", "running 1 min 20 s"]
+    snoozed = job(state=State.COMPLETED, attempt=1, fence=2, run_at=at(15), started_at=at(20), finished_at=at(30))
+    assert said(snoozed) == ["before attempt 1 20 s", "ran 10 s"]
+
+
+def test_the_pause_before_the_next_attempt_is_told_apart() -> None:
+    known: dict[str, Any] = {"attempt": 1, "errors": (failure(1, 12),), "started_at": at(10)}
+    waits = job(state=State.SCHEDULED, run_at=at(60), **known)
+    assert said(waits, 32) == ["before attempt 1 10 s", "attempt 1 2.0 s", "pause 20 s"]
+    due = job(state=State.QUEUED, run_at=at(60), **known)
+    assert said(due, 90) == ["before attempt 1 10 s", "attempt 1 2.0 s", "pause 48 s", "queued again 30 s"]
+    cancelled = job(state=State.CANCELLED, run_at=at(60), finished_at=at(32), **known)
+    assert said(cancelled) == ["before attempt 1 10 s", "attempt 1 2.0 s", "pause 20 s"]
+
+
+def test_what_the_record_does_not_know_is_not_told() -> None:
+    given_back = job(state=State.QUEUED, attempt=1, crashes=1, fence=1, started_at=at(10))
+    assert said(given_back, 30) == ["queued 10 s", "since it last began 20 s"]
+    stopped = job(state=State.CANCELLED, attempt=1, crashes=1, started_at=at(10), finished_at=at(30))
+    assert said(stopped) == ["queued 10 s", "from attempt 1 on 20 s"]
+    retried = job(state=State.QUEUED, attempt=1, run_at=at(40), started_at=at(10))
+    assert said(retried, 60) == ["before attempt 1 10 s", "last attempt and pause 30 s", "queued again 20 s"]
+
+
+def test_a_job_that_ran_until_it_was_cancelled() -> None:
+    stopped = job(state=State.CANCELLED, attempt=1, started_at=at(10), finished_at=at(30))
+    assert said(stopped) == ["queued 10 s", "ran until cancelled 20 s"]
+
+
+def test_a_step_of_a_workflow_is_said_to_have_queued_only_where_it_has() -> None:
+    step: dict[str, Any] = {"parents": ("p",)}
+    assert said(job(state=State.WAITING, **step), 30) == ["waiting 30 s"]
+    assert said(job(state=State.CANCELLED, finished_at=at(30), **step)) == ["until it was cancelled 30 s"]
+    assert said(job(state=State.QUEUED, **step), 30) == ["waiting and queued 30 s"]
+    ran = job(state=State.COMPLETED, attempt=1, started_at=at(20), finished_at=at(30), **step)
+    assert said(ran) == ["waiting and queued 20 s", "ran 10 s"]
 
 
 def test_the_parts_fill_the_track_and_all_can_be_seen() -> None:

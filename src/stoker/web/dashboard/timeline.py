@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -39,6 +39,8 @@ class Stretch(Struct, frozen=True):
     """A part of the job's life."""
 
     kind: str
+    """the state whose colour it has"""
+    name: str
     seconds: float
     start: float
     width: float
@@ -47,16 +49,7 @@ class Stretch(Struct, frozen=True):
     @property
     def label(self) -> str:
         """`queued 3.2 s`."""
-        return f"{_NAMES.get(self.kind, self.kind)} {span(self.seconds)}"
-
-
-_NAMES: Final[Mapping[str, str]] = {
-    "processing": "running",
-    "retrying": "earlier attempts and pauses",
-    "completed": "ran",
-    "failed": "last attempt",
-    "cancelled": "ran until cancelled",
-}
+        return f"{self.name} {span(self.seconds)}"
 
 
 def moments(job: Job) -> Sequence[Moment]:
@@ -102,23 +95,99 @@ def _is_end(failure: Failure, job: Job) -> bool:
 
 
 def track(job: Job, now: datetime) -> Sequence[Stretch]:
-    """The parts of its life so far, side by side, as wide as they were long."""
+    """The parts of its life so far, side by side, as wide as they were long; what the record does not know is not told.
+
+    The record knows the last claim, the last time at which the job was due, and when attempts failed.
+    """
     end = job.finished_at or now
-    due = min(max(job.created_at, job.run_at if not job.errors else job.created_at), end)
-    parts: list[tuple[str, float]] = []
-    before = "waiting" if job.parents else "scheduled"
-    parts.append((before, seconds_between(job.created_at, due)))
-    if job.started_at is not None and job.started_at <= end:
-        parts.append(("retrying" if job.errors else "queued", seconds_between(due, job.started_at)))
-        parts.append((job.state.value if job.finished else "processing", seconds_between(job.started_at, end)))
-        if job.state in (State.SCHEDULED, State.QUEUED):
-            parts[-1] = ("retrying", parts[-1][1])
+    if job.started_at is None or job.started_at > end:
+        return _laid_out(job.created_at, end, _not_begun(job))
+    before = _before(job, job.started_at)
+    after = _since(job, job.started_at) if _is_over(job, job.started_at) else [_at_last(job)]
+    return _laid_out(job.created_at, end, [*before, *after])
+
+
+class _Part(Struct, frozen=True):
+    """What a job did, and until when."""
+
+    kind: str
+    name: str
+    until: datetime | None = None
+    """None: the end"""
+
+
+_UNTIL_CANCELLED: Final = _Part("waiting", "until it was cancelled")
+
+
+def _not_begun(job: Job) -> Sequence[_Part]:
+    """All of the life of a job that never was claimed."""
+    if not job.parents:
+        return [_Part("scheduled", "scheduled", job.run_at), _Part("queued", "queued")]
+    if job.state is State.CANCELLED:
+        return [_UNTIL_CANCELLED]
+    also = "" if job.state is State.WAITING else f" and {job.state.value}"
+    return [_Part("waiting", f"waiting{also}")]
+
+
+def _before(job: Job, began: datetime) -> Sequence[_Part]:
+    """What was before its last claim."""
+    if job.fence > 1 or job.attempt > 1:
+        return [_Part("retrying", f"before attempt {max(1, job.attempt)}", began)]
+    if job.parents:
+        return [_Part("waiting", "waiting and queued", began)]
+    if job.run_at > began:  # the time at which it was due first is not known any more
+        return [_Part("queued", "before attempt 1", began)]
+    return [_Part("scheduled", "scheduled", job.run_at), _Part("queued", "queued", began)]
+
+
+def _at_last(job: Job) -> _Part:
+    """The attempt with which it ended, or which goes on."""
+    if job.state is State.CANCELLED and job.crashes:
+        return _Part("cancelled", f"from attempt {job.attempt} on")  # it may have been given back before
+    names = {State.COMPLETED: "ran", State.FAILED: "last attempt", State.CANCELLED: "ran until cancelled"}
+    return _Part(job.state.value, names.get(job.state, "running"))
+
+
+def _is_over(job: Job, began: datetime) -> bool:
+    """Whether the job has left its last claim, and not for its end."""
+    if job.state in (State.WAITING, State.SCHEDULED, State.QUEUED):
+        return True
+    put_off = job.run_at > began or not job.attempt or _failed_at(job) is not None
+    return job.state is State.CANCELLED and put_off
+
+
+def _since(job: Job, began: datetime) -> Sequence[_Part]:
+    """What came since its last claim, where that is over."""
+    failed = _failed_at(job)
+    if job.run_at <= began:  # it was given back, and nobody knows when
+        return [_Part("retrying", "since it last began")]
+    if job.state is State.WAITING:
+        last = _Part("waiting", "waiting")
+    elif job.state is State.CANCELLED and job.parents:
+        last = _UNTIL_CANCELLED
     else:
-        parts.append(("waiting" if job.state is State.WAITING else "queued", seconds_between(due, end)))
-    return _laid_out([(kind, seconds) for kind, seconds in parts if seconds > 0])
+        last = _Part("queued", "queued again")
+    if failed is None or failed < began:
+        return [_Part("retrying", "last attempt and pause", job.run_at), last]
+    return [_Part("retrying", f"attempt {job.attempt}", failed), _Part("scheduled", "pause", job.run_at), last]
 
 
-def _laid_out(parts: Sequence[tuple[str, float]]) -> Sequence[Stretch]:
+def _failed_at(job: Job) -> datetime | None:
+    """When the attempt that was counted last failed, if it did."""
+    return next((failure.at for failure in reversed(job.errors) if failure.attempt == job.attempt), None)
+
+
+def _laid_out(begin: datetime, end: datetime, parts: Sequence[_Part]) -> Sequence[Stretch]:
+    long: list[tuple[_Part, float]] = []
+    at = begin
+    for part in parts:
+        until = min(end, max(at, part.until or end))
+        long.append((part, seconds_between(at, until)))
+        at = until
+    return _widened([(part, seconds) for part, seconds in long if seconds > 0])
+
+
+def _widened(parts: Sequence[tuple[_Part, float]]) -> Sequence[Stretch]:
     whole = sum(seconds for _, seconds in parts)
     if whole <= 0:
         return []
@@ -126,8 +195,8 @@ def _laid_out(parts: Sequence[tuple[str, float]]) -> Sequence[Stretch]:
     scale = 100 / sum(widths)
     found: list[Stretch] = []
     start = 0.0
-    for (kind, seconds), width in zip(parts, widths, strict=True):
-        found.append(Stretch(kind, seconds, round(start, 2), round(width * scale, 2)))
+    for (part, seconds), width in zip(parts, widths, strict=True):
+        found.append(Stretch(part.kind, part.name, seconds, round(start, 2), round(width * scale, 2)))
         start += width * scale
     return found
 
