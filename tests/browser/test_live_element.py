@@ -169,6 +169,15 @@ def test_a_failure_is_told_in_words_and_nothing_of_it_is_markup(visitor, puppets
     assert [name for name, _, _ in heard(page)][-1] == "failed"
 
 
+def test_attempts_are_counted_from_the_second_on_and_a_crash_allows_for_one_more(visitor, puppets):
+    id = puppets.begun(max_attempts=2)
+    page = visitor.page(id)
+    expect(announced(page)).to_have_text("Processing")
+    puppets.end(id, verdict=Verdict.CRASHED)
+    assert puppets.claim() == [id]
+    expect(announced(page)).to_have_text("Processing, attempt 2 of 3")
+
+
 @pytest.mark.parametrize(
     "result", ["javascript:alert(1)", "//evil.example/", "/\\evil.example", "data:text/html,x", "results/7", 7, None]
 )

@@ -315,7 +315,11 @@
         if (Number.isInteger(record.position)) look.value = words.line(record.position + 1);
         break;
       case "processing":
-        look.label = record.attempt > 1 ? words.attempt(record.attempt, record.max_attempts) : words.processing;
+        // A crash begins another attempt and spends none, so each allows for one more.
+        look.label =
+          record.attempt > 1
+            ? words.attempt(record.attempt, record.max_attempts + (record.crashes ?? 0))
+            : words.processing;
         if (record.cancel_requested) look.label = words.cancelling;
         look.percent = percentOf(record.progress);
         break;
