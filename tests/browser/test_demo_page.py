@@ -126,8 +126,12 @@ def test_the_bar_goes_on_after_the_worker_was_killed(demo: Demo, visit: Any) -> 
     told(page, "record.progress > 0.2")
     before = percent(page)
     page.evaluate("window.untouched = true")  # lost if the page is loaded anew
-    os.kill(int(page.locator(".hint code").inner_text().split()[-1]), signal.SIGKILL)
+    command = page.locator(".hint pre code")
+    killed = command.inner_text()
+    os.kill(int(killed.split()[-1]), signal.SIGKILL)
     told(page, "record.attempt === 2 && record.state === 'processing'")
+    expect(command).not_to_have_text(killed)  # but the worker that is there now
+    expect(page.locator(".hint p").first).to_contain_text(f"process {command.inner_text().split()[-1]}.")
     assert page.evaluate("window.untouched")
     assert before > 0
     expect(page.get_by_text("450 matches")).to_be_visible(timeout=WAIT * 1000)

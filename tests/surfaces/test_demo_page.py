@@ -119,9 +119,14 @@ def test_a_search_goes_on_after_its_worker_was_killed(texts, surroundings):
         search = client.post("/searches", data={"phrase": PHRASE})
         job = job_of(search)
         until(lambda: (client.get(f"/stoker/jobs/{job}").json()["progress"] or 0) > 0.2)
-        os.kill(int(re.search(r"kill -9 (\d+)", search.text)[1]), signal.SIGKILL)
+        pid = client.get("/worker").json()["pid"]
+        named = re.sub(r"<[^>]*>", "", search.text)
+        assert f"process {pid}." in named
+        assert f"kill -9 {pid}\n" in named
+        os.kill(pid, signal.SIGKILL)
         record = until(lambda: r if (r := client.get(f"/stoker/jobs/{job}").json())["state"] == "completed" else None)
         assert (record["attempt"], record["crashes"]) == (2, 1)
+        assert client.get("/worker").json()["pid"] != pid
         assert record["result"]["matches"] == Count(texts).matches
         assert "the 2nd went on at file" in client.get(f"/searches/{job}").text
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.templating import Jinja2Templates
 
@@ -67,6 +67,7 @@ class Site:
                 Route("/searches", self.begin, methods=["POST"]),
                 Route("/searches/{id}", self.show),
                 Route("/searches/{id}/cancel", self.cancel, methods=["POST"]),
+                Route("/worker", self.worker),
                 Route("/dashboard", self.dashboard),
                 *self._assets.routes,
                 Mount("/stoker", create(self._app, self._visitors.identify)),
@@ -114,6 +115,10 @@ class Site:
         job = await self._own(request, visitor)
         await self._app.jobs.acancel(job.id, reason="because the visitor asked for it")
         return self._to(f"/searches/{job.id}", visitor)
+
+    async def worker(self, request: Request) -> Response:
+        """The process id of the worker that is there now: the one that a page named may have been killed since."""
+        return JSONResponse({"pid": self._crew.pid}, headers=_HEADERS)
 
     async def dashboard(self, request: Request) -> Response:
         """Let this browser be the person on call, who sees everything."""

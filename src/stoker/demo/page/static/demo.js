@@ -38,6 +38,19 @@
     list.replaceChildren(...found.best.slice(0, 5).map(row));
   });
 
+  // Whoever killed the worker is told of the one in its place: a number of the dead may soon be another process's.
+  const SECOND = 1000;
+  const pids = document.querySelectorAll("[data-pid]");
+  const nameWorker = async () => {
+    try {
+      const { pid } = await (await fetch("/worker")).json();
+      for (const element of pids) element.textContent = pid;
+    } catch {
+      // The demo has ended, or the page is being left: there is nobody to name.
+    }
+  };
+  setInterval(nameWorker, SECOND);
+
   for (const end of ["completed", "failed", "cancelled"]) {
     bar.addEventListener(end, () => {
       cancel.disabled = true;
