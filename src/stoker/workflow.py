@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from stoker.engine import Engine, Script
 from stoker.errors import ConfigError, WorkflowError, WorkflowNotFound, WorkflowSealed
 from stoker.graph import Batch, Built, Chain, Graph, Part, policy_of
 from stoker.handle import JobHandle, not_completed
-from stoker.job import NewJob, State
+from stoker.job import Job, NewJob, ParentFailure, State
 from stoker.management import cancelling
 from stoker.step import Step
 from stoker.store import Action, Change, Filter, Page
@@ -297,29 +297,49 @@ def retry(engine: Engine, id: str, step: Step | str | None = None, *, dry_run: b
 
 
 def _from_step_on(engine: Engine, id: str, step: str) -> Script[list[str]]:
-    """A step and all that wait for it, however far."""
+    """A step and all that wait for it, however far, but for those that something else keeps from running.
+
+    Raises `WorkflowError` where that is so of the step itself: it would run, and miss the result of its parent.
+    """
+    jobs: dict[str, Job] = {}
     children: dict[str, list[str]] = {}
-    known: set[str] = set()
     after = ""
     while True:
-        jobs = yield engine.connection.store.find(Filter(workflow=id), Page(_PAGE, after=after))
-        for job in jobs:
-            known.add(job.id)
+        page = yield engine.connection.store.find(Filter(workflow=id), Page(_PAGE, after=after))
+        for job in page:
+            jobs[job.id] = job
             for parent in job.parents:
                 children.setdefault(parent, []).append(job.id)
-        if len(jobs) < _PAGE:
+        if len(page) < _PAGE:
             break
-        after = jobs[-1].id
-    if step not in known:
+        after = page[-1].id
+    if step not in jobs:
         raise WorkflowError(f"{step} is not a step of workflow {id}")
-    found = {step: None}
+    found: dict[str, None] = {}
     waiting = [step]
     while waiting:
-        for child in children.get(waiting.pop(), ()):
-            if child not in found:
-                found[child] = None
-                waiting.append(child)
+        name = waiting.pop()
+        if name in found:
+            continue
+        missing = next((jobs[parent] for parent in missed(jobs[name], jobs) if parent not in found), None)
+        if missing is None:
+            found[name] = None
+            waiting += children.get(name, ())
+        elif name == step:
+            raise WorkflowError(
+                f"{step} waits for {missing.task} {missing.id}, which {_ENDED_BADLY[missing.state]}: retry from that "
+                "step on, or all that failed"
+            )
     return list(found)
+
+
+_ENDED_BADLY: Final = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
+
+
+def missed(job: Job, jobs: Mapping[str, Job]) -> Iterator[str]:
+    """Which of these jobs it would miss the results of: parents that ended badly, if it does not run in spite of it."""
+    if job.on_parent_failure in (ParentFailure.CANCEL, ParentFailure.HOLD):
+        yield from (parent for parent in job.parents if parent in jobs and jobs[parent].state in _ENDED_BADLY)
 
 
 # --- from within -----------------------------------------------------------------------------------------------------

@@ -292,6 +292,39 @@ def test_a_retry_from_a_step_on(queue_place: Any) -> None:
         handle.retry("no such step")
 
 
+def test_a_retry_from_a_step_that_would_miss_a_result_is_refused(queue_place: Any) -> None:
+    tasks = Tasks(queue_place.app)
+    flow = Workflow()
+    first = flow.add(tasks.flaky.call(1))
+    second = flow.add(tasks.add.call(first))
+    third = flow.add(tasks.add.call(second))
+    handle = flow.enqueue()
+    queue_place.drain()
+    with pytest.raises(WorkflowError, match=rf"waits for flaky {first.id}, which failed: retry from that step on"):
+        handle.retry(second)
+    with pytest.raises(WorkflowError, match=rf"waits for add {second.id}, which was cancelled"):
+        queue_place.app.workflows.retry(handle.id, third, dry_run=True)
+    assert handle.refresh().counts == {State.FAILED: 1, State.CANCELLED: 2}
+    assert handle.retry(first) == 3
+    queue_place.drain()
+    assert handle.result(WAIT) == 12
+
+
+def test_a_retry_leaves_out_what_would_miss_another_result(queue_place: Any) -> None:
+    """It is retried with that one, and then waits for both."""
+    tasks = Tasks(queue_place.app)
+    flow = Workflow()
+    left, right = flow.add(tasks.flaky.call(1)), flow.add(tasks.fail.call())
+    both = flow.add(tasks.show.call([left, right]))
+    flow.add(tasks.add.call(1), after=both)
+    flow.add(tasks.note.call("however"), after=[left, right], on_parent_failure="run")
+    handle = flow.enqueue()
+    queue_place.drain()
+    assert handle.retry(left) == 1
+    assert handle.retry() == 3
+    assert len(handle.job(both).refresh().open_parents) == 2
+
+
 def test_the_whole_is_cancelled(queue_place: Any) -> None:
     tasks = Tasks(queue_place.app)
     handle = batch([tasks.add.call(1), tasks.add.call(2)], then=tasks.note.call("then")).enqueue()

@@ -5,28 +5,40 @@ New jobs and tokens that are asked for over HTTP are no acts: a job is its own r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import msgspec
 
 from stoker.app import Stoker
+from stoker.codec import encode
 from stoker.errors import WorkerNotFound
-from stoker.job import Inserted, NewJob, is_storable
+from stoker.job import Inserted, NewJob, is_storable, storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.store import Action, Filter
+from stoker.timing.definition import Misfire, Overlap
 from stoker.web.asking import filter_words
 from stoker.web.audit import Audit, Note
+from stoker.web.present import Presenter, encoded
 from stoker.web.problem import Problem
 from stoker.web.reach import Reach
 
 Telling = Literal["quiet", "wake", "stop"]
 
+_LONGEST: Final = 1_000
+"""Characters of arguments."""
+_TOLD: Final = ("tz", "start", "end", "misfire", "overlap", "jitter", "run_on_start")
+_USUAL: Final = (None, 0, False, Misfire.ONE, Overlap.ALLOW)
+"""What a schedule is unless somebody says otherwise; it need not be told."""
+
 
 class Acts:
     """What somebody may do. Nothing is done that is not in the log: the entry is written before the act."""
 
-    def __init__(self, app: Stoker, audit: Audit, reach: Reach) -> None:
+    def __init__(self, app: Stoker, audit: Audit, presenter: Presenter, reach: Reach) -> None:
         self._app = app
+        self._presenter = presenter
         self._audit = audit
         self._reach = reach
 
@@ -68,10 +80,20 @@ class Acts:
 
     async def enqueue_again(self, new: NewJob, old: str) -> Inserted:
         """Enqueue a job that was made of an old one; or the one that stands in its place."""
-        async with self._noted("enqueue job", new.id, again=old) as note:
+        args, kwargs = msgspec.json.decode(new.payload)
+        given = {"queue": new.queue, "owner": new.owner, "key": new.key, **self._shown(new.task, args, kwargs)}
+        async with self._noted("enqueue job", new.id, again=old, **given) as note:
             [made] = await self._app.engine.ainsert_jobs([new])
             note.count = int(made.created)
+            if not made.created:
+                note.detail["instead"] = made.id
             return made
+
+    def _shown(self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, str | None]:
+        """Arguments as JSON of a sensible length, secrets left out."""
+        shown = self._presenter.arguments(task, args, kwargs)
+        texts = (storable(encoded(one).decode(), _LONGEST) if one else None for one in shown)
+        return dict(zip(("args", "kwargs"), texts, strict=True))
 
     # --- workflows --------------------------------------------------------------------------------------------------
 
@@ -117,7 +139,10 @@ class Acts:
         schedules.preview(expression, task, count=0, **options)  # so that mistakes are told before anything is noted
         name = options.get("name") or task
         verb = "change" if any(record.name == name for record in await schedules.alist()) else "add"
-        async with self._noted(f"{verb} schedule", name, expression=expression, tz=options.get("tz"), task=task):
+        args, kwargs = msgspec.json.decode(encode((options.get("args", ()), options.get("kwargs", {}))))
+        given = {"expression": expression, "task": task, **self._shown(task, args, kwargs)}
+        given |= {name: options[name] for name in _TOLD if options.get(name, Misfire.ONE) not in _USUAL}
+        async with self._noted(f"{verb} schedule", name, **given):
             return await schedules.aadd(expression, task, **options)
 
     async def pause_schedule(self, name: str) -> ScheduleRecord:

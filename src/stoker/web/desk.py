@@ -28,4 +28,4 @@ class Desk:
 
     def acts(self, reach: Reach) -> Acts:
         """What whoever has this reach may do."""
-        return Acts(self.app, self.audit, reach)
+        return Acts(self.app, self.audit, self.presenter, reach)

@@ -15,6 +15,7 @@ from stoker.store import Flow
 from stoker.web.dashboard.folding import Folded, Member, fold
 from stoker.web.dashboard.graph import HEIGHT, WIDTH, Layout, layout
 from stoker.web.dashboard.words import line, percent, span
+from stoker.workflow import missed
 from stoker.workflow_record import record_of
 
 MARGIN: Final = 24
@@ -60,11 +61,13 @@ class Node(Struct, frozen=True, kw_only=True):
     """names of the first that it waits for"""
     more_parents: int
     """how many it waits for besides"""
+    held: bool
+    """something that it waits for ended badly"""
 
     @property
     def retriable(self) -> bool:
-        """Whether it is one job that can be retried."""
-        return self.many == 1 and not self.unneeded and self.state in (State.FAILED, State.CANCELLED)
+        """Whether it is one job from which on all can be retried."""
+        return self.many == 1 and not self.unneeded and not self.held and self.state in (State.FAILED, State.CANCELLED)
 
 
 class Line(Struct, frozen=True):
@@ -104,13 +107,14 @@ def _nodes(workflow: str, groups: Sequence[Sequence[Job]], folded: Folded, place
     parents: list[list[str]] = [[] for _ in groups]
     for source, target in folded.edges:
         parents[target].append(_called(groups[source]))
+    known = {job.id: job for group in groups for job in group}
     return [
-        _node(workflow, group, spot.x, spot.y, names)
+        _node(workflow, group, spot.x, spot.y, names, held=any(missed(group[0], known)))
         for group, spot, names in zip(groups, placed.spots, parents, strict=True)
     ]
 
 
-def _node(workflow: str, jobs: Sequence[Job], x: int, y: int, parents: Sequence[str]) -> Node:
+def _node(workflow: str, jobs: Sequence[Job], x: int, y: int, parents: Sequence[str], *, held: bool) -> Node:
     first, many = jobs[0], len(jobs)
     counts = Counter(job.state for job in jobs)
     state = first.state if many == 1 else record_of(Flow(id="", counts=counts, created_at=0, updated_at=0)).state
@@ -132,6 +136,7 @@ def _node(workflow: str, jobs: Sequence[Job], x: int, y: int, parents: Sequence[
         href=f"ui/jobs/{quote(first.id, safe='')}" if many == 1 else listed(workflow, task=first.task),
         parents=parents[:_MOST_PARENTS],
         more_parents=max(0, len(parents) - _MOST_PARENTS),
+        held=held,
     )
 
 
