@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from visitors import COOKIE, identify, signed, visitor_of
 from work import search, stoker
@@ -40,11 +41,18 @@ async def form(request: Request, visitor: Visitor) -> Response:
     return page(request, visitor, "form.html")
 
 
+@site.get("/searches")
+async def leave() -> Response:
+    """Send whoever comes by the form's address back to the form: there is nothing to see but an answer to it."""
+    return RedirectResponse("/", 303)
+
+
 @site.post("/searches", status_code=202)
-async def begin(
-    request: Request, visitor: Visitor, phrase: Annotated[str, Form(min_length=1, max_length=100)]
-) -> Response:
+async def begin(request: Request, visitor: Visitor, phrase: Annotated[str, Form()] = "") -> Response:
     """Take a search in: 202, "accepted", and a page on which to watch it."""
+    phrase = phrase.strip()
+    if not 1 <= len(phrase) <= 100:  # checked here and not by `Form`, whose answer is JSON, for programs
+        return page(request, visitor, "form.html", 422, error="Type 1 to 100 characters.")
     job = await search.using(owner=visitor).aenqueue(phrase)
     # The token lets this page follow this one job, for an hour. It changes nothing, and opens nothing else.
     return page(request, visitor, "search.html", 202, job=await job.arefresh(), token=await job.atoken())

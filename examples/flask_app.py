@@ -11,7 +11,7 @@ thread there, and Flask notices nothing of it.
 from __future__ import annotations
 
 from a2wsgi import WSGIMiddleware
-from flask import Flask, abort, make_response, render_template, request
+from flask import Flask, abort, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -28,6 +28,12 @@ flask = Flask(__name__)
 def form() -> ResponseReturnValue:
     """The page with the form. It gives its visitor a cookie."""
     return page("form.html")
+
+
+@flask.get("/searches")
+def leave() -> ResponseReturnValue:
+    """Send whoever comes by the form's address back to the form: there is nothing to see but an answer to it."""
+    return redirect("/", 303)
 
 
 @flask.post("/searches")

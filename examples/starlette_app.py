@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.templating import Jinja2Templates
 from visitors import COOKIE, identify, signed, visitor_of
@@ -26,6 +26,11 @@ pages = Jinja2Templates(Path(__file__).parent / "templates")  # what is put into
 async def form(request: Request) -> Response:
     """The page with the form. It gives its visitor a cookie."""
     return page(request, "form.html")
+
+
+async def leave(request: Request) -> Response:
+    """Send whoever comes by the form's address back to the form: there is nothing to see but an answer to it."""
+    return RedirectResponse("/", 303)
 
 
 async def begin(request: Request) -> Response:
@@ -60,6 +65,7 @@ site = Starlette(
     routes=[
         Route("/", form),
         Route("/searches", begin, methods=["POST"]),
+        Route("/searches", leave),
         Route("/searches/{id}", show),
         Mount("/stoker", create(stoker, identify=identify)),  # the API, the streams, and the live bar's script
     ],

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -111,10 +112,27 @@ def test_what_is_typed_is_shown_and_never_run(tmp_path, name):
         assert "<script>alert" not in begun.text
         assert attack in unescape(begun.text)
         for wrong in ("", "x" * 101):
-            assert client.post("/searches", data={"phrase": wrong}).status_code == 422
+            answer = client.post("/searches", data={"phrase": wrong})
+            assert answer.status_code == 422
+            assert "Type 1 to 100 characters." in answer.text
+            assert "<form" in answer.text
+        assert client.post("/searches").status_code == 422
+        form = client.get("/searches")
+        assert (form.status_code, form.headers["location"]) == (303, "/")
         assert client.get("/searches/nothing").status_code == 404
         forged = httpx.get(f"{url}/stoker/jobs", cookies={"visitor": "admin"})
         assert forged.status_code == 401
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_a_search_that_finds_nothing_says_so_and_no_more(tmp_path, name):
+    nowhere = uuid4().hex
+    with served(["uvicorn", f"{name}:site"], tmp_path) as url, visitor(url) as client:
+        begun = client.post("/searches", data={"phrase": nowhere})
+        job = re.search(r'job="([^"]+)"', begun.text)[1]
+        result = until(lambda: t if "<stoker-progress" not in (t := client.get(f"/searches/{job}").text) else None)
+        assert "No file has it." in result
+        assert "files" not in result
 
 
 @pytest.mark.parametrize("name", SITES)
