@@ -25,6 +25,8 @@ FIELDS: Final = (
     *("name", "expression", "task", "args", "kwargs", "tz", "queue", "priority"),
     *("misfire", "overlap", "jitter", "start", "end", "run_on_start"),
 )
+_WHEN: Final = ("expression", "tz", "start", "end")
+"""The fields that say when it fires."""
 EMPTY: Final[Mapping[str, str]] = dict.fromkeys(FIELDS, "")
 
 
@@ -73,6 +75,8 @@ def wanted(draft: Draft, app: Stoker, known: Known | None = None) -> Wanted | No
     }
     if not draft.errors:
         _check_together(draft, app, options)
+    if not draft.errors and (known is None or any(texts[field] != known.texts[field] for field in _WHEN)):
+        _check_coming(draft, app, options)
     return None if draft.errors else Wanted(texts["expression"], texts["task"], options)
 
 
@@ -84,7 +88,19 @@ def _check_together(draft: Draft, app: Stoker, options: Mapping[str, Any]) -> No
         draft.errors["args"] = str(error)
     except (InvalidOption, TaskError) as error:
         named = str(error).partition(" ")[0]
-        draft.errors[named if named in FIELDS else ""] = str(error)
+        when = _bound(draft) if str(error).startswith(repr(draft.texts["expression"])) else ""
+        draft.errors[named if named in FIELDS else when] = str(error)
+
+
+def _check_coming(draft: Draft, app: Stoker, options: Mapping[str, Any]) -> None:
+    """Note where a schedule would never fire."""
+    if not app.schedules.preview(draft.texts["expression"], draft.texts["task"], count=1, **options):
+        draft.errors[_bound(draft)] = "it would never run: there is no such time from now on, up to its end"
+
+
+def _bound(draft: Draft) -> str:
+    """The field that is most likely to be wrong where a schedule never fires."""
+    return "end" if draft.texts["end"] else "expression"
 
 
 class Known:
