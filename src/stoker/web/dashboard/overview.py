@@ -81,6 +81,7 @@ class Overview:
             "workers": (census.workers if census is not None else ())[:_WORKERS],
             "living": [worker for worker in census.workers if alive(worker, now)] if census is not None else None,
             "pulse": None if in_hour is None else pulse(in_hour, now),
+            "recent": _RECENT,
             "charts": [
                 ("Last hour", None if in_hour is None else charts.hour(in_hour, now)),
                 ("Last day", None if in_day is None else charts.day(in_day, now)),

@@ -15,6 +15,7 @@ from stoker.job import FINAL, State
 from stoker.web.assets import Assets
 from stoker.web.dashboard import words
 from stoker.web.dashboard.page import Page
+from stoker.web.dashboard.slots import occupied
 from stoker.web.dashboard.visit import Visit, root_of, where_of
 from stoker.web.identity import Identity
 from stoker.web.problem import Problem
@@ -141,7 +142,7 @@ def environment(assets: Assets, *, may_change: bool) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(words.FILTERS)
+    made.filters.update(words.FILTERS, occupied=occupied)
     made.globals.update(asset=assets.link, may_change=may_change)
     made.globals.update(all_states=_STATES, final_states=FINAL)
     made.globals["ui"] = made.get_template("ui.html").module
