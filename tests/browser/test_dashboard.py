@@ -171,8 +171,16 @@ def test_jobs_are_picked_and_cancelled_and_the_deed_is_written_down(site: Site, 
 def test_links_and_forms_of_a_dialog_stay_below_the_mount(mounted: live.Site, visit: Visit) -> None:
     url = f"{mounted.url}/admin/stoker"
     page = visit(f"{url}/ui/jobs", headers=ROOT)
-    page.get_by_role("button", name="Cancel", exact=True).click()  # with nothing selected
-    page.get_by_role("dialog").get_by_role("link", name="Overview").click()
+    page.locator("[data-pick]").check()
+    page.evaluate("for (const field of document.querySelectorAll('[name=csrf]')) field.value = 'stolen'")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("403")
+    dialog.get_by_role("button", name="Back").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("[data-pick]")).to_be_checked()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog.get_by_role("link", name="Overview").click()
     page.wait_for_url(f"{url}/")
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     page.goto(f"{url}/ui/jobs")
@@ -181,6 +189,46 @@ def test_links_and_forms_of_a_dialog_stay_below_the_mount(mounted: live.Site, vi
     page.get_by_role("button", name="Cancel 1 job").click()
     expect(page.get_by_role("status").filter(has_text="1 job")).to_be_visible()
     assert page.url.startswith(f"{url}/ui/jobs")
+
+
+def test_nothing_is_asked_about_no_job(mounted: live.Site, visit: Visit) -> None:
+    page = visit(f"{mounted.url}/admin/stoker/ui/jobs", headers=ROOT)
+    buttons = [page.get_by_role("button", name=name, exact=True) for name in ("Retry", "Cancel", "Delete")]
+
+    def offered(*, so: bool) -> None:
+        for button in buttons:
+            expect(button).to_be_enabled(enabled=so)
+
+    offered(so=False)
+    expect(page.locator("[data-some]")).to_have_text("0 selected")
+    page.locator("[data-pick]").check()
+    offered(so=True)
+    page.locator("[data-pick]").uncheck()
+    offered(so=False)
+    page.get_by_label("Which jobs").select_option("All that match")
+    offered(so=True)
+    expect(page.locator("[data-every]")).to_have_text("all 1 that match")
+    expect(page.locator("[data-some]")).to_be_hidden()
+    page.get_by_label("Which jobs").select_option("Selected jobs")
+    offered(so=False)
+
+
+@pytest.mark.parametrize("width", [900, 1280, 1366])
+def test_every_state_can_be_seen_among_the_tabs(mounted: live.Site, visit: Visit, width: int) -> None:
+    page = visit(f"{mounted.url}/admin/stoker/ui/jobs", width=width, headers=ROOT)
+    for tab in page.locator(".state-tabs a").all():
+        box = tab.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+
+
+def test_the_oldest_ready_job_of_a_queue_can_be_seen_on_a_phone(mounted: live.Site, visit: Visit) -> None:
+    page = visit(f"{mounted.url}/admin/stoker/", width=360, headers=ROOT)
+    cell = page.locator("[data-live=queues] td").last
+    expect(cell).to_have_attribute("data-label", "Oldest ready")
+    box = cell.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 360
 
 
 def test_all_that_match_are_retried(site: Site, visit: Visit) -> None:

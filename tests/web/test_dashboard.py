@@ -15,9 +15,9 @@ from starlette.routing import Mount
 
 from stoker import Cancel, Context, Stoker, Workflow
 from stoker.errors import StoreUnavailable, TookTooLong
-from stoker.job import Job, State
+from stoker.job import Claim, Job, Outcome, State, Verdict
 from stoker.plan import Plan
-from stoker.store import Filter, Page, Worker
+from stoker.store import Filter, Page, Routing, Want, Worker
 from stoker.web import Identity, create
 from web.pages import FORM, HTML, Parsed, check_harmless, parsed, post, token
 
@@ -807,6 +807,79 @@ async def test_files_are_kept_by_browsers_until_they_change(memory_site: Any) ->
         assert "immutable" not in plain.headers["cache-control"]
     for path in ("/static/nothing.js", "/static/..%2fapplication.py", "/static/%2e%2e/application.py"):
         assert (await nobody.get(path)).status_code == 404
+
+
+# --- what runs -------------------------------------------------------------------------------------------------------
+
+
+async def claimed(site: Any, many: int = 1, *settled: Outcome) -> list[Claim]:
+    """Have the worker `w1` settle some and claim others, so that they run."""
+    store, routing = site.app.engine.connection.store, Routing(tasks=frozenset({"jobs.add"}))
+    answer = await site.app.engine.arun(store.exchange("w1", list(settled), [Want(None, many)], routing, many))
+    return list(answer.claims)
+
+
+async def text_of(site: Any, path: str) -> str:
+    return " ".join(parsed(await site.admin.get(path, headers=HTML)).text.split())
+
+
+async def test_no_worker_is_said_to_run_more_than_it_has_slots(memory_site: Any) -> None:
+    """What it claimed ahead does not run yet; another worker's free slots are not filled with it."""
+    for number in range(5):
+        await memory_site.enqueue("ann", "jobs.add", (number,))
+    await memory_site.some_worker()
+    await memory_site.some_worker("w2")
+    assert len(await claimed(memory_site, 5)) == 5
+    overview = await text_of(memory_site, "/")
+    assert "Running of slots 3 / 6" in overview
+    assert "pid 1 3 / 3" in overview
+    assert "3 of 3" in await text_of(memory_site, "/ui/workers")
+
+
+async def test_a_crash_spends_no_attempt_and_is_one(memory_site: Any) -> None:
+    made = await memory_site.enqueue()
+    await memory_site.some_worker()
+    [claim] = await claimed(memory_site)
+    await claimed(memory_site, 1, Outcome(claim.ref, claim.fence, Verdict.CRASHED))
+    await claimed(memory_site)
+    job = await memory_site.app.jobs.aget(made.id)
+    assert (job.attempt, job.crashes, job.max_attempts) == (2, 1, 1)
+    assert "Attempts 2 of 2" in await text_of(memory_site, f"/ui/jobs/{made.id}")
+    assert "2 / 2" in await text_of(memory_site, "/ui/jobs")
+
+
+async def test_a_job_that_runs_is_told_to_stop_and_not_offered_for_deletion(memory_site: Any) -> None:
+    made = await memory_site.enqueue()
+    assert "Delete" in await text_of(memory_site, f"/ui/jobs/{made.id}")
+    await memory_site.some_worker()
+    await claimed(memory_site)
+    assert "Delete" not in await text_of(memory_site, f"/ui/jobs/{made.id}")
+    fields = {"action": "cancel", "id": made.id, "back": made.id}
+    done = await post(memory_site.admin, "/ui/jobs/do", fields)
+    told = await text_of(memory_site, urljoin("/ui/jobs/do", done.headers["location"]))
+    assert "1 job is cancelled; what runs is told to stop." in told
+
+
+async def test_the_list_says_how_many_match(memory_site: Any) -> None:
+    for number in range(3):
+        await memory_site.enqueue("ann", "jobs.add", (number,))
+    await memory_site.enqueue("bob", "jobs.add", (1,), options={"delay": 60})
+
+    async def matching(query: str) -> str:
+        page = parsed(await memory_site.admin.get(f"/ui/jobs{query}", headers=HTML))
+        [said] = [facts["data-matching"] for facts in page.all("nav") if "data-matching" in facts]
+        return said
+
+    assert await matching("") == "all 4 that match"
+    assert await matching("?state=queued") == "all 3 that match"
+    assert await matching("?state=queued,scheduled&owner=bob") == "all 1 that match"
+
+    async def slow(*_: Any) -> Any:
+        raise TookTooLong("too long")
+
+    memory_site.web.state.desk.answers.forget()
+    memory_site.web.state.desk.answers.kept = slow
+    assert await matching("?state=queued") == "all that match"
 
 
 # --- workers that are gone --------------------------------------------------------------------------------------------

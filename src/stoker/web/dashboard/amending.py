@@ -84,4 +84,6 @@ class Amending(Struct, frozen=True):
         jobs = counted(count, "job")
         if count == 0:
             return f"Nothing was {_SAID[self.action][1]}: no job was in a state for it."
+        if self.action is Action.CANCEL:
+            return f"{jobs} {'is' if count == 1 else 'are'} cancelled; what runs is told to stop."
         return f"{jobs} {'was' if count == 1 else 'were'} {_SAID[self.action][1]}."

@@ -12,6 +12,7 @@ from stoker.job import State
 from stoker.store import Filter
 from stoker.web.asking import FIELDS, filter_of
 from stoker.web.dashboard.notice import PARAMETER
+from stoker.web.dashboard.words import count
 
 _WORDS: Final = {"text": "arguments contain", "older_than": "seconds since its last change, at least"}
 
@@ -38,6 +39,16 @@ class Choice:
         """The one state that was chosen."""
         states = self.filter.states or ()
         return states[0] if len(states) == 1 else None
+
+    def matching(self, counts: Mapping[str, int] | None, estimated: bool) -> str:
+        """`all 1,234 that match`; without the number where it is not known.
+
+        `counts`: by state, of the jobs that match whatever their state.
+        """
+        if counts is None:
+            return "all that match"
+        states = self.filter.states or tuple(State)
+        return f"all {'≈' if estimated else ''}{count(sum(counts.get(state, 0) for state in states))} that match"
 
     @property
     def query(self) -> str:

@@ -79,6 +79,7 @@ class JobPage:
             "links": _links(job.result),
             "live": job.state in LIVE,
             "may_retry": job.state in (State.FAILED, State.CANCELLED),
+            "may_delete": job.state is not State.PROCESSING,
             "may_again": self._declares(visit, job),
         }
 

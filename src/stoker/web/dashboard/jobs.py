@@ -145,7 +145,7 @@ class JobPages:
 
 _SHOWN: Final = (
     *("id", "task", "state", "cancel_requested", "progress", "tags", "error", "message", "queue", "owner", "attempt"),
-    "max_attempts",
+    *("max_attempts", "crashes"),
 )
 _PATIENCE: Final = 10.0
 """Seconds in which it must be known how many jobs would be changed."""

@@ -62,7 +62,16 @@
         every.checked = picked > 0 && picked === boxes.length;
         every.indeterminate = picked > 0 && picked < boxes.length;
       }
+      const scope = one("[name=scope]", form);
+      const whole = Boolean(scope) && scope.value === "all";
+      const matching = one("[data-matching]");
       for (const told of all("[data-picked]", form)) told.textContent = String(picked);
+      for (const told of all("[data-some]", form)) told.hidden = whole;
+      for (const told of all("[data-every]", form)) {
+        told.hidden = !whole;
+        told.textContent = matching ? matching.dataset.matching : "all that match";
+      }
+      for (const button of all("button[name=action]", form)) button.disabled = !whole && picked === 0;
     }
   }
 
@@ -71,7 +80,7 @@
     if (box.matches("[data-pick-all]")) {
       for (const other of all("[data-pick]", box.form)) other.checked = box.checked;
     }
-    if (box.matches("[data-pick], [data-pick-all]")) tellSelection();
+    if (box.matches("[data-pick], [data-pick-all], [data-select] [name=scope]")) tellSelection();
   });
 
   // A filter that says nothing stays out of the address.
@@ -130,8 +139,9 @@
         element.setAttribute(name, new URL(element.getAttribute(name), base).href);
       }
     }
-    for (const link of all("a[data-close]", dialog)) {
-      link.addEventListener("click", (event) => {
+    for (const way of all("[data-close]", dialog)) {
+      way.hidden = false;
+      way.addEventListener("click", (event) => {
         event.preventDefault();
         dialog.close();
       });
@@ -237,6 +247,8 @@
     for (const control of all("[data-copy], [data-help], [data-theme-switch], [data-scripted]", within)) control.hidden = false;
     tellSelection();
   }
+
+  addEventListener("pageshow", tellSelection); // a browser that goes back has boxes as they were
 
   const query = new URLSearchParams(location.search);
   if (query.has("notice")) {
