@@ -175,11 +175,24 @@ async def test_names_of_this_machine(memory_site: Any, host: str) -> None:
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"origin": "https://jobs.example", "x-forwarded-host": "jobs.example"}, 202),
+        ({"origin": "https://jobs.example", "x-forwarded-host": "Jobs.example, inner.example"}, 202),
+        ({"origin": "https://jobs.example", "x-forwarded-host": "jobs.example:443,inner.example"}, 202),
+        ({"origin": "https://inner.example", "x-forwarded-host": "jobs.example, inner.example"}, 403),
+        ({"origin": "https://jobs.example", "host": "jobs.example:443"}, 202),
+        ({"origin": "http://jobs.example", "host": "jobs.example:80"}, 202),
+        ({"origin": "https://jobs.example:443", "host": "jobs.example"}, 202),
+        ({"origin": "http://[::1]", "host": "[::1]:80"}, 202),
+        ({"origin": "http://jobs.example", "host": "jobs.example:443"}, 403),
+        ({"origin": "https://jobs.example", "host": "jobs.example:80"}, 403),
+        ({"origin": "https://jobs.example:8443", "host": "jobs.example:8443"}, 202),
+        ({"origin": "https://jobs.example", "host": "jobs.example:8443"}, 403),
+        ({"origin": "https://", "x-forwarded-host": ":443, inner.example"}, 403),
+        ({"origin": "https://other.example"}, 202),
     ],
     ids=str,
 )
 async def test_only_pages_of_known_origins_change_things(memory_site: Any, headers: Any, status: int) -> None:
-    memory_site.serve(origins=["https://front.example/"])
+    memory_site.serve(origins=["https://front.example/", "https://other.example:443"])
     said = await memory_site.ann.post("/jobs", json=JOB, headers=headers)
     assert said.status_code == status, said.text
     assert (await memory_site.ann.get("/jobs", headers=headers)).status_code == 200

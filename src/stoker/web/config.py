@@ -10,6 +10,7 @@ from msgspec import Struct
 from stoker.errors import ConfigError
 from stoker.options import Rate, rate_of
 from stoker.web.identity import Identify
+from stoker.web.origin import origin_of
 
 OPTIONS: Final = frozenset({"queue", "priority", "delay", "run_at", "key", "tags", "meta"})
 """Options of a job that others than admins may give over HTTP, unless `create` is told otherwise."""
@@ -38,7 +39,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rate: Rate | None
     """requests that change something, for each identity; None: without limit"""
     max_streams: int
-    """streams open at once"""
+    """streams open at once, of jobs and of pages together"""
 
 
 def config(
@@ -62,7 +63,7 @@ def config(
         read_only=read_only,
         redact=frozenset(name.lower() for name in _names("redact", redact)),
         options=frozenset(_names("options", options)),
-        origins=frozenset(origin.rstrip("/").lower() for origin in _names("origins", origins)),
+        origins=frozenset(origin_of(origin) for origin in _names("origins", origins)),
         max_body=max_body,
         rate=rate_of("rate", rate),
         max_streams=max_streams,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -18,6 +18,7 @@ from stoker.web.config import Config
 from stoker.web.identity import LOCAL, Identity
 from stoker.web.mount import path_of
 from stoker.web.nearby import is_from_here
+from stoker.web.origin import origin_of, scheme_of
 from stoker.web.pace import Pace
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach, leave
@@ -122,11 +123,11 @@ class Gate:
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         """A browser says from whose page a request comes: others' pages may not act in their visitors' name."""
-        origin = connection.headers.get("origin")
-        if origin is None:
+        said = connection.headers.get("origin")
+        if said is None:
             if connection.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
                 return
-        elif origin.lower() in self._config.origins or origin.partition("://")[2].lower() in _hosts(connection):
+        elif (origin := origin_of(said)) in self._config.origins or origin in _own_origins(connection, origin):
             return
         raise Problem(
             403, "foreign-origin", "a page of another origin asks for this; allow it with create(…, origins=[…])"
@@ -174,7 +175,14 @@ def _bearer(connection: HTTPConnection) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-def _hosts(connection: HTTPConnection) -> tuple[str, ...]:
+def _own_origins(connection: HTTPConnection, origin: str) -> frozenset[str]:
+    """What the browser may call this server's origin, with the scheme of that one: a proxy may hide which it is."""
+    return frozenset(origin_of(f"{scheme_of(origin)}://{name}") for name in _hosts(connection))
+
+
+def _hosts(connection: HTTPConnection) -> Iterator[str]:
     """By which names the browser may know this server; a browser's script cannot set these headers."""
-    names = (connection.headers.get("host"), connection.headers.get("x-forwarded-host"))
-    return tuple(name.lower() for name in names if name)
+    forwarded = connection.headers.get("x-forwarded-host", "").partition(",")[0]  # later ones name inner proxies
+    for name in (connection.headers.get("host", ""), forwarded.strip()):
+        if name:
+            yield name
