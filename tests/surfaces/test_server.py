@@ -18,6 +18,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from stoker import Stoker
+from stoker.web.prefix import Prefix
 
 WAIT = 60.0
 """seconds after which a test gives up; nothing is expected to take so long"""
@@ -394,6 +395,46 @@ def test_a_prefix_may_be_taken_off_by_the_proxy_or_left_on(hall, path):
         answer = httpx.post(f"http://{parts.host}:{parts.port}/{path}", json={"task": "served.add", "args": [1, 2]})
         assert answer.status_code == 202
         assert answer.headers["location"] == f"/ops/stoker/jobs/{answer.json()['id']}"
+
+
+@pytest.mark.parametrize("before", ["", "/ops/stoker"], ids=["taken-off", "left-on"])
+def test_the_dashboard_behind_a_prefix_knows_where_it_is(hall, before):
+    with hall.running("server", "--prefix", "/ops/stoker") as running:
+        root = f"http://{httpx.URL(running.url).netloc.decode()}{before}"
+        for path, up in (
+            ("/", "./"),
+            ("/ui/jobs", "../"),
+            ("/ui/jobs/a%2Fb", "../../"),
+            ("/ui/%6Aobs/%C3%A4", "../../"),
+        ):
+            page = httpx.get(root + path, headers={"accept": "text/html"}, timeout=WAIT).text
+            assert f'href="{up}static/dashboard' in page, path
+        page = httpx.get(f"{root}/ui/jobs", headers={"accept": "text/html"}, timeout=WAIT).text
+        assert 'data-page="ui/jobs"' in page
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("path", "raw", "whole", "whole_raw"),
+    [
+        ("/ui/a/b", b"/ui/a%2Fb", "/s/ui/a/b", b"/s/ui/a%2Fb"),
+        ("/s/ui/a/b", b"/s/ui/a%2Fb", "/s/ui/a/b", b"/s/ui/a%2Fb"),
+        ("/s", b"/s", "/s", b"/s"),
+        ("/same", b"/same", "/s/same", b"/s/same"),
+        ("/ui", None, "/s/ui", None),
+        ("/s/ui", None, "/s/ui", None),
+    ],
+)
+async def test_both_paths_of_a_request_get_the_prefix(path, raw, whole, whole_raw):
+    seen = {}
+
+    async def inner(scope, receive, send):
+        seen.update(scope)
+
+    await Prefix(inner, "/s/")({"type": "http", "path": path, "raw_path": raw}, None, None)
+    assert (seen["path"], seen["raw_path"], seen["root_path"]) == (whole, whole_raw, "/s")
+    await Prefix(inner, "/s")({"type": "http", "path": path}, None, None)
+    assert seen["path"] == whole
 
 
 # --- the user's own application ---------------------------------------------------------------------------------------

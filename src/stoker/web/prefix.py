@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stoker.errors import ConfigError
@@ -23,7 +25,13 @@ class Prefix:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the request to the application."""
         if self._path and scope["type"] != "lifespan":
-            path: str = scope["path"]
-            whole = path if path == self._path or path.startswith(f"{self._path}/") else self._path + path
-            scope = {**scope, "path": whole, "root_path": self._path}
+            scope = {**scope, **self._whole(scope), "root_path": self._path}
         await self._inner(scope, receive, send)
+
+    def _whole(self, scope: Scope) -> dict[str, Any]:
+        """The paths of the request as they are with the prefix: both, since links are made of the quoted one."""
+        path: str = scope["path"]
+        if path == self._path or path.startswith(f"{self._path}/"):
+            return {}
+        raw: bytes | None = scope.get("raw_path")  # servers may leave it out
+        return {"path": self._path + path} | ({"raw_path": self._path.encode() + raw} if raw else {})
