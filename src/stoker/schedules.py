@@ -16,7 +16,7 @@ from stoker.declarations import Declarations
 from stoker.engine import Engine, Script
 from stoker.errors import InvalidOption, ScheduleNotFound, StoreUnavailable
 from stoker.handle import JobHandle
-from stoker.job import Inserted
+from stoker.job import Inserted, is_storable
 from stoker.schedule import Put, Schedule
 from stoker.schedule_record import ScheduleRecord, record
 from stoker.schedule_store import ScheduleStore
@@ -181,6 +181,7 @@ class Schedules:
         return await self._engine.aplay(self._get(name))
 
     def _get(self, name: str) -> Script[ScheduleRecord]:
+        _check_name(name)
         found = yield self._store.read([name])
         if found.schedules:
             return record(found.schedules[0], read(found.schedules[0]))
@@ -279,6 +280,7 @@ class Schedules:
         await self._engine.aplay(self._remove(name))
 
     def _remove(self, name: str) -> Script[None]:
+        _check_name(name)
         was_declared = name in self._declared
         self._declared.forget(name)
         if not (yield self._store.drop(name)) and not was_declared:
@@ -286,6 +288,7 @@ class Schedules:
 
     def _change(self, name: str, decide: Decide) -> Script[ScheduleRecord]:
         """Write what is decided of the schedule as it is, however often it is written by others meanwhile."""
+        _check_name(name)
         while True:
             found = yield self._store.read([name])
             if not found.schedules:
@@ -321,6 +324,12 @@ class Schedules:
         known = made.task in self._engine.registry
         decode: Callable[[str], Any] = self._engine.registry.get(made.task).results.decode if known else _plain
         return JobHandle(self._engine, id, created=True, decode=decode)
+
+
+def _check_name(name: str) -> None:
+    """Raises `ScheduleNotFound` for what no schedule can be called."""
+    if not is_storable(name):
+        raise ScheduleNotFound(name)
 
 
 def _plain(text: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from stoker.clock import SECOND, to_datetime
 from stoker.web.dashboard import words
+from stoker.web.dashboard.fields import json_list, json_text
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,25 @@ def test_lines_of_a_log() -> None:
         ("", "", "  and goes on"),
         ("13:55:03.000", "info", "fine"),
     ]
+
+
+@pytest.mark.parametrize("sign", ['"', "\\"])
+def test_a_text_that_was_cut_off_is_one_text(sign: str) -> None:
+    """And not as many beginnings of texts as it has quotes, each to be looked for its end."""
+    assert words.coloured("a" + sign * 70_000).count("j-text") == 1
+    assert words.coloured(["a" + sign * 70_000, 1]).count("j-text") == 1
+
+
+def test_texts_are_texts_up_to_their_ends() -> None:
+    assert words.coloured(['a"b', "c\\", 1]).count("j-text") == 2
+    assert words.coloured({'k"ey': "\n"}).count("j-key") == 1
+
+
+def test_what_is_deep_and_long_is_not_indented() -> None:
+    """A megabyte would be gigabytes of spaces."""
+    deep: object = list(range(100_000))
+    for _ in range(300):
+        deep = [deep]
+    assert "\n" not in json_text(deep)
+    assert json_list(json_text(deep)) == deep
+    assert "\n" in json_text([[1] * 100_000])

@@ -12,15 +12,13 @@ import pytest
 
 from stoker import Stoker, Workflow
 from stoker.bound import BoundCall
+from stoker.errors import TookTooLong
 from stoker.job import Job
 from stoker.plan import Plan, Statement, Steps
-from stoker.web import Identity, jobs, pieces, reach
+from stoker.web import jobs, pieces, reach
 from stoker.web.answers import Answers
-from stoker.web.dashboard import live
-from stoker.web.dashboard.live import Live
 from stoker.web.follower import Follower, Sign, Watched
 from stoker.web.news import News
-from stoker.web.problem import Problem
 from web.conftest import Site
 from web.pages import parsed, post
 
@@ -59,38 +57,6 @@ async def test_all_that_match_are_those_that_the_list_shows(
     assert [field["value"] for field in asked.all("input", name="filter")] == ([filter] if count else [])
     await post(memory_site.ann, "/ui/jobs/do", {"action": "delete", "scope": "all", "filter": told[0]})
     assert len(await memory_site.app.jobs.alist()) == 3 - count
-
-
-async def test_no_identity_takes_the_live_pages_of_all(memory_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_MOST_OF_ONE", 2)
-    answer = asyncio.Event()
-
-    async def look(*_: Any) -> dict[str, str]:
-        await answer.wait()
-        return {}
-
-    pages = Live(look)
-
-    class Request:
-        def __init__(self, owner: str, page: str) -> None:
-            self.query_params = {"page": page}
-            self.state = type("State", (), {"reach": type("Reach", (), {"who": Identity(owner)})})
-
-    async def watch(owner: str, page: str) -> asyncio.Task[Any]:
-        response: Any = await pages.stream(Request(owner, page))  # type: ignore[arg-type]
-        parts = response.body_iterator
-        await anext(parts)  # the head; with the next one it watches
-        return asyncio.ensure_future(anext(parts))
-
-    watching = [await watch("ann", "ui/jobs"), await watch("ann", "ui/jobs?state=failed")]
-    await asyncio.sleep(0)
-    with pytest.raises(Problem) as refused:
-        await watch("ann", "ui/jobs?state=queued")
-    assert refused.value.type == "too-many-streams"
-    watching += [await watch("ann", "ui/jobs"), await watch("bob", "ui/jobs?state=queued")]
-    for task in watching:
-        task.cancel()
-    await asyncio.gather(*watching, return_exceptions=True)
 
 
 async def test_a_stream_that_is_to_end_ends_whatever_comes_after(memory_site: Any) -> None:
@@ -210,3 +176,84 @@ async def test_a_page_of_workflows_asks_about_so_many(site: Any, monkeypatch: py
             break
         after = {"before": page["next"]}
     assert met == made[-2::-2]
+
+
+async def test_a_retry_does_not_name_anothers_job(site: Any) -> None:
+    mine = await site.enqueue("ann", options={"key": "report"})
+    await site.app.jobs.acancel(mine.id)
+    theirs = await site.enqueue("bob", options={"key": "report"})
+    for said in (
+        await site.ann.post(f"/jobs/{mine.id}/retry"),
+        await post(site.ann, f"/ui/jobs/{mine.id}/retry", {}),
+    ):
+        assert said.status_code == 409
+        assert theirs.id not in said.text
+    told = (await site.admin.post(f"/jobs/{mine.id}/retry")).json()
+    assert (told["type"], theirs.id in told["detail"]) == ("urn:stoker:key-taken", True)
+
+
+async def test_a_preview_of_an_act_is_given_up_in_time(memory_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def late(*_: Any) -> int:
+        raise TookTooLong("it takes too long")
+
+    monkeypatch.setattr(memory_site.web.state.desk.answers, "ask", late)
+    said = await memory_site.ann.post("/jobs/cancel", json={"filter": {"text": "zzz"}, "dry_run": True})
+    assert (said.status_code, said.json()["type"]) == (503, "urn:stoker:took-too-long")
+
+
+async def test_nobody_fills_the_audit_log_with_words(memory_site: Any) -> None:
+    for body in (
+        {"filter": {"queue": "x"}, "reason": "x" * 1_001},
+        {"filter": {"ids": ["x" * 900] * 9}, "reason": "é" * 1_000},
+    ):
+        await memory_site.ann.post("/jobs/cancel", json=body)
+    await memory_site.admin.post("/queues/mail/limit", json={"rate": "x" * 100_000})
+    entries = await memory_site.app.engine.arun(memory_site.app.engine.connection.store.audit.read())
+    assert len(entries) == 2
+    assert all(len(entry.target) + len(entry.detail) < 5_000 for entry in entries)
+
+
+async def test_conditions_that_say_nothing_are_none(site: Any) -> None:
+    """An empty text occurs in the arguments of every job."""
+    job = await site.enqueue()
+    for empty in ({"text": ""}, {"queue": ""}, {"tag": ""}):
+        said = await site.admin.post("/jobs/delete", json={"filter": empty})
+        assert (said.status_code, "is empty: say what it must be" in said.json()["detail"]) == (422, True)
+    for nothing in ({"ids": []}, {"state": []}):
+        assert (await site.admin.post("/jobs/delete", json={"filter": nothing})).json() == {"count": 0}
+    assert (await site.app.jobs.aget(job.id)).id == job.id
+    entries = await site.app.engine.arun(site.app.engine.connection.store.audit.read())
+    assert {entry.target for entry in entries} == {"no jobs"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/audit?before=%00", "/ui/schedules/one?name=%00", "/ui/schedules/change?name=a%00"]
+)
+async def test_names_that_no_store_can_look_for(site: Any, path: str) -> None:
+    assert (await site.admin.get(path)).status_code in {404, 422}
+
+
+async def test_arguments_too_deep_to_be_looked_through(site: Any) -> None:
+    job = await site.enqueue("ann", "jobs.echo", (1,))
+    form = {"args": "[" * 2_000 + "1" + "]" * 2_000, "kwargs": "{}"}
+    said = await post(site.ann, f"/ui/jobs/{job.id}/again", form)
+    assert (said.status_code, "nested too deeply" in said.text) == (422, True)
+
+
+async def test_the_end_of_the_calendar_is_no_error(memory_site: Any) -> None:
+    last = {"expression": "every 1 second", "task": "add", "args": [1], "tz": "Asia/Tokyo", "name": "late"}
+    made = await memory_site.admin.post("/schedules", json={**last, "start": "9999-12-31T23:59:50Z"})
+    assert made.status_code == 201
+    for path in ("/ui/schedules", "/ui/schedules/one?name=late", "/ui/schedules/change?name=late"):
+        assert (await memory_site.admin.get(path)).status_code == 200, path
+
+
+async def test_a_schedule_whose_key_is_held_makes_no_job(site: Any) -> None:
+    body = {"expression": "every day", "task": "add", "args": [1], "name": "s", "options": {"key": "held"}}
+    assert (await site.admin.post("/schedules", json=body)).status_code == 201
+    first = (await site.admin.post("/schedules/s/run")).json()["job"]
+    second = await site.admin.post("/schedules/s/run")
+    assert (second.status_code, second.json()["type"]) == (409, "urn:stoker:in-place-of-another")
+    assert [job.id for job in await site.app.jobs.alist()] == [first]
+    entries = await site.app.engine.arun(site.app.engine.connection.store.audit.read(2))
+    assert [(entry.action, entry.count) for entry in entries] == [("run schedule", 0), ("run schedule", 1)]

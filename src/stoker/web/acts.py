@@ -13,7 +13,7 @@ import msgspec
 
 from stoker.app import Stoker
 from stoker.codec import encode
-from stoker.errors import WorkerNotFound
+from stoker.errors import JobNotFound, KeyTaken, WorkerNotFound
 from stoker.job import Inserted, NewJob, is_storable, storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.store import Action, Filter
@@ -52,29 +52,31 @@ class Acts:
         """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`."""
         await self._reach.own_job(id)
         async with self._noted(f"{action.value} job", id, reason=reason) as note:
-            note.count = await self._amend(id, action, reason)
+            try:
+                note.count = await self._amend(id, action, reason)
+            except KeyTaken as error:  # it names a job, which may be somebody else's
+                if self._reach.who.admin:
+                    raise
+                raise Problem(409, "key-taken", "an unfinished job has its key: cancel that one, or wait") from error
             return note.count
 
-    async def amend(self, which: Filter, action: Action, reason: str | None = None, *, dry_run: bool = False) -> int:
-        """Do it to all that match within reach; how many, or how many it would be."""
-        narrowed = self._reach.narrowed(which)
-        if dry_run:
-            return await self._amend(narrowed, action, reason, dry_run=True)
+    async def amend(self, which: Filter, action: Action, reason: str | None = None) -> int:
+        """Do it to all that match within reach; how many."""
         async with self._noted(f"{action.value} jobs", filter_words(which), reason=reason) as note:
-            note.count = await self._amend(narrowed, action, reason)
+            note.count = await self._amend(self._reach.narrowed(which), action, reason)
             return note.count
 
-    async def _amend(self, which: str | Filter, action: Action, reason: str | None, *, dry_run: bool = False) -> int:
+    async def _amend(self, which: str | Filter, action: Action, reason: str | None) -> int:
         jobs = self._app.jobs
         match action:
             case Action.CANCEL:
-                return await jobs.acancel(which, reason=reason, dry_run=dry_run)
+                return await jobs.acancel(which, reason=reason)
             case Action.RETRY:
-                return await jobs.aretry(which, dry_run=dry_run)
+                return await jobs.aretry(which)
             case Action.REQUEUE:
-                return await jobs.arequeue(which, dry_run=dry_run)
+                return await jobs.arequeue(which)
             case Action.DELETE:
-                return await jobs.adelete(which, dry_run=dry_run)
+                return await jobs.adelete(which)
             case Action.PRIORITISE:
                 raise Problem(422, "invalid-option", "priorities are not changed over HTTP")
 
@@ -159,7 +161,14 @@ class Acts:
         """Enqueue its job once more, now; the job's id. Raises `ScheduleNotFound`."""
         async with self._noted("run schedule", name) as note:
             handle = await self._app.schedules.arun_now(name)
-            note.detail["job"] = handle.id
+            try:
+                await self._app.jobs.aget(handle.id)
+            except JobNotFound:
+                note.count = 0
+                raise Problem(
+                    409, "in-place-of-another", "no job was made: an unfinished one has the key of this schedule's jobs"
+                ) from None
+            note.count, note.detail["job"] = 1, handle.id
             return handle.id
 
     async def remove_schedule(self, name: str) -> None:

@@ -95,6 +95,8 @@ class Conditions(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
         facts: dict[str, Any] = {
             name: _text(name, value) for name in _WORDS if (value := getattr(self, name)) is not None
         }
+        if empty := [name for name in facts if not facts[name]]:
+            raise Problem(422, "invalid-filter", f"{empty[0]} is empty: say what it must be, or leave it out")
         if self.ids is not None:
             facts["ids"] = tuple(dict.fromkeys(_text("ids", id) for id in self.ids))
         if self.state is not None:
@@ -149,6 +151,8 @@ def filter_words(which: Filter) -> str:
         **{name: getattr(which, name) for name in _WORDS},
         "older_than": None if which.idle_for is None else f"{which.idle_for / SECOND:g}",
     }
+    if () in (which.ids, which.states):
+        return "no jobs"
     words = [f"{name}={texts[name]}" for name in FIELDS if texts[name]]
     return " ".join([*words, ", ".join(which.ids or ())]).strip() or "all jobs"
 

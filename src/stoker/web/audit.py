@@ -16,7 +16,7 @@ from stoker.web.identity import Identity
 from stoker.web.present import encoded
 
 _LONGEST = 1_000
-"""Characters of a target, or of a refusal."""
+"""Characters of a target, or of a text that was given."""
 
 
 class Note(Struct):
@@ -49,7 +49,7 @@ class Audit:
         try:
             yield note
         except Exception as error:
-            note.detail["error"] = storable(str(error), _LONGEST)
+            note.detail["error"] = str(error)
             with suppress(StokerError):  # what the act raised says more
                 await self._write(id, who, action, target, note)
             raise
@@ -64,6 +64,11 @@ class Audit:
             action=action,
             target=storable(target, _LONGEST),
             count=note.count,
-            detail=encoded(note.detail).decode() if note.detail else None,
+            detail=encoded(_cut(note.detail)).decode() if note.detail else None,
         )
         await self._engine.arun(self._engine.connection.store.audit.write(entry))
+
+
+def _cut(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with texts of a length that entries may have for a year."""
+    return {name: storable(value, _LONGEST) if isinstance(value, str) else value for name, value in detail.items()}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+LONGEST_REASON: Final = 1_000
+"""Characters."""
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -12,7 +17,7 @@ class Nothing(Struct, forbid_unknown_fields=True):
 class Reason(Struct, forbid_unknown_fields=True):
     """Why somebody cancels."""
 
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] | None = None
 
 
 class Counted(Struct):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.store import Action, Filter
 from stoker.web.asking import Conditions
-from stoker.web.bodies import Counted
+from stoker.web.bodies import LONGEST_REASON, Counted
 from stoker.web.desk import Desk
 from stoker.web.operation import Handler, Operation
 from stoker.web.problem import Problem
@@ -30,9 +30,11 @@ class Many(Struct, forbid_unknown_fields=True):
 class CancelMany(Many, forbid_unknown_fields=True):
     """Which jobs, and why."""
 
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] | None = None
 
 
+_PATIENCE: Final = 10.0
+"""Seconds in which it must be known how many it would be."""
 _SUMMARIES: Final = {
     Action.CANCEL: "Cancel all jobs that match and have not ended.",
     Action.RETRY: "Queue all jobs again that match and failed or were cancelled.",
@@ -67,7 +69,9 @@ class BulkRoutes:
             if which == Filter():
                 raise Problem(422, "invalid-filter", f"{action.value} which jobs? give at least one condition")
             reason = said.reason if isinstance(said, CancelMany) else None
-            acts = self._desk.acts(reach_of(request))
-            return reply(Counted(await acts.amend(which, action, reason, dry_run=said.dry_run)))
+            reach = reach_of(request)
+            if said.dry_run:
+                return reply(Counted(await self._desk.answers.ask(reach.eligible(which, action), _PATIENCE)))
+            return reply(Counted(await self._desk.acts(reach).amend(which, action, reason)))
 
         return change

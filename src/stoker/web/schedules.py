@@ -12,8 +12,6 @@ from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stoker.errors import ScheduleNotFound
-from stoker.job import is_storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.timing.definition import Misfire, Overlap
 from stoker.web.acts import Acts
@@ -188,6 +186,4 @@ class ScheduleRoutes:
 
 def _name(request: Request) -> str:
     name: str = request.path_params["name"]
-    if not is_storable(name):
-        raise ScheduleNotFound(name)
     return name

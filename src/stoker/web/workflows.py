@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +20,7 @@ from stoker.workflow_record import WorkflowRecord
 class FromStep(Struct, forbid_unknown_fields=True):
     """From where on a workflow is retried."""
 
-    step: str | None = None
+    step: Annotated[str, Meta(max_length=500)] | None = None
     """the id of the step's job: that one and those after it; null: all"""
 
 

@@ -106,7 +106,11 @@ def _options(desk: Desk, task: Task, draft: Draft, identity: Identity) -> Option
 
 def _written(value: T) -> T:
     """The same, if all of it was written: what stands for a value that is not shown is none."""
-    if _holds_hidden(value):
+    try:
+        hidden = _holds_hidden(value)
+    except RecursionError:
+        raise InvalidArguments("these values are nested too deeply") from None
+    if hidden:
         raise InvalidArguments(
             f"{HIDDEN!r} stands for a value that is not shown: write the value itself, or leave it out"
         )

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from stoker.audit_store import AUDIT_KEPT, Entry
 from stoker.clock import SECOND
+from stoker.job import is_storable
 from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
 from stoker.web.desk import Desk
+from stoker.web.problem import Problem
 
 _IN_PAGE: Final = 100
 
@@ -45,6 +47,8 @@ class AuditPages:
 
     async def _list(self, visit: Visit) -> Facts:
         before = visit.query.get("before") or None
+        if before is not None and not is_storable(before):
+            raise Problem(422, "invalid-page", "before must be the id of an entry")
         store = self._desk.app.engine.connection.store
         found = await self._desk.answers.ask(store.audit.read(_IN_PAGE + 1, before))
         shown = found[:_IN_PAGE]

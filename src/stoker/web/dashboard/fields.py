@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
 import msgspec
 
 from stoker.errors import InvalidArguments, InvalidOption
 from stoker.web.present import encoded
+
+_MOST_INDENTS: Final = 10_000_000
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def json_list(text: str) -> list[Any]:
@@ -28,8 +32,22 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """The value as a field shows it: all of it, for `json_list` and `json_object` to read back."""
-    return msgspec.json.format(encoded(value), indent=2).decode()
+    """The value as a field shows it: all of it, for `json_list` and `json_object` to read back.
+
+    It has a line for each of its parts, but where it is nested so deeply that the indents would be most of it.
+    """
+    compact = encoded(value)
+    return (msgspec.json.format(compact, indent=2) if _indents(compact) < _MOST_INDENTS else compact).decode()
+
+
+def _indents(compact: bytes) -> int:
+    """About how many spaces would indent it, or more: signs in texts are taken for brackets."""
+    opened = compact.count(b"[") + compact.count(b"{")
+    lines = opened + compact.count(b",")
+    if 2 * lines * opened < _MOST_INDENTS:
+        return 2 * lines * opened
+    brackets = compact.translate(None, _NO_BRACKETS)
+    return 2 * lines * max(accumulate(1 if sign in b"[{" else -1 for sign in brackets))
 
 
 def _json(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -243,13 +244,14 @@ def preview(draft: Draft, now: int) -> Mapping[str, Any]:
 def times(
     expression: str, tz: str | None, start: datetime | None, end: datetime | None, now: int, count: int
 ) -> list[datetime]:
-    """The next times of a schedule, by the clocks of its zone."""
+    """The next times of a schedule, by the clocks of its zone, as far as calendars go."""
     where = zone(tz or None)
     bounds = (None if moment is None else to_instant(moment) for moment in (start, end))
-    return [
-        to_datetime(tick).astimezone(where)
-        for tick in islice(ticks.coming(parse(expression), where, now, *bounds), count)
-    ]
+    found: list[datetime] = []
+    with suppress(OverflowError):  # in the zone, it is the year 10000 already
+        coming = islice(ticks.coming(parse(expression), where, now, *bounds), count)
+        found.extend(to_datetime(tick).astimezone(where) for tick in coming)
+    return found
 
 
 def _row(record: ScheduleRecord, now: int, count: int = _COMING) -> Row:

@@ -152,7 +152,10 @@ def log_lines(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-_TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+_TOKEN: Final = re.compile(
+    r'("(?:[^"\\\n]|\\.)*+(?:"|\\?$))(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)', re.MULTILINE
+)
+"""A text that was cut off ends with its line; else each of its quotes would be a beginning to be looked at anew."""
 _KEY: Final = Markup('<span class="j-key">')
 _TEXT: Final = Markup('<span class="j-text">')
 _WORD: Final = Markup('<span class="j-word">')
