@@ -25,7 +25,7 @@ services:
 	@scripts/services
 
 demo: venv ## run a real job on a SQLite file, with its progress in the terminal and in a page
-	@$(BIN)/stoker demo
+	@$(BIN)/stoker demo $(ARGS)
 
 test: venv services ## run all tests (under CI also the smoke part on every other Python of this machine)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -112,7 +112,7 @@ def _step(job: Job, tasks: Mapping[str, str], now: datetime) -> list[str]:
         job.id,
         job.state.value,
         job.task,
-        f"{job.attempt}/{job.max_attempts}",
+        f"{job.attempt}/{job.max_attempts + job.crashes}",
         record.percent(job.progress),
         record.when(job, now),
         _waited_for(job, tasks),
