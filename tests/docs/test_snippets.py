@@ -50,6 +50,7 @@ LONGER = {
     "docs/guarantees.md": 220,
     "docs/reference/api.md": 150,
     "docs/reference/cli.md": 190,
+    "docs/reference/http.md": 140,
     "CONTRIBUTING.md": 100,
 }
 
