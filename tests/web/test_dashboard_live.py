@@ -6,14 +6,19 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from stoker import Stoker
 from stoker.errors import StoreUnavailable
+from stoker.web import Identity, event_stream
 from stoker.web.dashboard import live
+from stoker.web.problem import Problem
+from stoker.web.stream_limit import StreamLimit
 from web.live import PATIENCE, Puppets, Site, listening
 
 
@@ -193,3 +198,123 @@ async def test_relative_times_are_no_news() -> None:
         assert (await anext(told))[1]["times"].endswith("a</p>")
         assert (await anext(told))[1]["times"].endswith("b</p>")
         await told.aclose()  # type: ignore[attr-defined]
+
+
+# --- how many, and who is given up ------------------------------------------------------------------------------------
+
+
+class Viewers:
+    """Requests for live pages without a server between: the test decides who takes in what is sent."""
+
+    def __init__(self, most: int = 100) -> None:
+        self.live = live.Live(self._look, StreamLimit(most))
+
+    async def _look(self, *_: Any) -> dict[str, str]:
+        return {"all": "<p>it is there</p>"}
+
+    async def ask(self, owner: str, page: str, send: Any, gone: asyncio.Event | None = None) -> None:
+        async def receive() -> Any:
+            await (gone or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "GET", "path": "/ui/live", "query_string": f"page={page}".encode()}
+        request = Request({**scope, "headers": [], "state": {"reach": SimpleNamespace(who=Identity(owner))}})
+        response = await self.live.stream(request)
+        await asyncio.sleep(0)  # others ask meanwhile
+        await response(request.scope, receive, send)
+
+    async def refused(self, *asked: tuple[str, str]) -> list[tuple[str, str]]:
+        """Which of these pages are refused where all are asked for at once, and all who are not refused stay."""
+        refused: list[tuple[str, str]] = []
+        begun = [asyncio.Event() for _ in asked]
+
+        async def watch(number: int) -> None:
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    begun[number].set()
+
+            try:
+                await self.ask(*asked[number], send)
+            except Problem as problem:
+                assert problem.type == "too-many-streams"
+                refused.append(asked[number])
+                begun[number].set()
+
+        tasks = [asyncio.ensure_future(watch(number)) for number in range(len(asked))]
+        async with asyncio.timeout(PATIENCE):
+            for event in begun:
+                await event.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert not self.live._showings
+        return refused
+
+
+@pytest.mark.asyncio
+async def test_no_identity_takes_the_live_pages_of_all_also_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MOST_OF_ONE", 2)
+    viewers = Viewers()
+    pages = [("ann", "ui/jobs"), ("ann", "ui/queues"), ("ann", "ui/audit"), ("ann", "ui/jobs"), ("bob", "ui/audit")]
+    assert await viewers.refused(*pages) == [("ann", "ui/audit")]
+    assert await viewers.refused(("ann", "ui/audit")) == []
+
+
+@pytest.mark.asyncio
+async def test_who_looks_at_the_same_page_counts_as_well() -> None:
+    viewers = Viewers(most=2)
+    assert len(await viewers.refused(*[("ann", "ui/jobs")] * 5)) == 3
+    assert await viewers.refused(*[("ann", "ui/jobs")] * 2) == []
+
+
+def test_streams_of_jobs_and_of_pages_are_counted_together(puppets: Puppets) -> None:
+    site = Site(puppets.app, max_streams=2).start()
+    try:
+        id = puppets.begun()
+        addresses = [f"{site.url}/ui/live?page=ui/jobs", f"{site.url}/jobs/{id}/events"]
+        with listening(addresses[0]) as page, listening(addresses[1]) as job:
+            next(page.events())
+            next(job.events())
+            for address in addresses:
+                answer = httpx.get(address, headers={"x-user": "root"}, timeout=PATIENCE)
+                assert (answer.status_code, answer.json()["type"]) == (503, "urn:stoker:too-many-streams")
+    finally:
+        site.stop()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("taken", [0, 1], ids=["nothing", "the-head"])
+async def test_who_takes_nothing_in_is_given_up(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    monkeypatch.setattr(event_stream, "STALLED", 0.01)
+    viewers = Viewers()
+    parts: list[bytes] = []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            if len(parts) == taken:
+                await asyncio.Event().wait()
+            parts.append(message["body"])
+
+    async with asyncio.timeout(PATIENCE):
+        await viewers.ask("ann", "ui/jobs", send)
+    assert len(parts) == taken
+    assert not viewers.live._showings
+
+
+@pytest.mark.asyncio
+async def test_who_goes_away_is_noticed_while_nothing_changes() -> None:
+    viewers = Viewers()
+    gone = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if b"it is there" in message.get("body", b""):
+            gone.set()
+
+    async with asyncio.timeout(PATIENCE):
+        await viewers.ask("ann", "ui/jobs", send, gone)
+    assert not viewers.live._showings
+
+
+def test_head_answers_without_a_stream(puppets: Puppets, site: Site) -> None:
+    answer = httpx.head(f"{site.url}/ui/live?page=ui/jobs", headers={"x-user": "root"}, timeout=PATIENCE)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")

@@ -11,6 +11,7 @@ from stoker.web.hub import Hub
 from stoker.web.numbers import Numbers
 from stoker.web.present import Presenter
 from stoker.web.reach import Reach
+from stoker.web.stream_limit import StreamLimit
 
 
 class Desk:
@@ -23,6 +24,7 @@ class Desk:
         self.hub = Hub(app.engine)
         app.engine.partings.append(self.hub.close)
         self.answers = Answers(app.engine)
+        self.streams = StreamLimit(config.max_streams)
         self.numbers = Numbers(app.engine, self.answers)
         self.audit = Audit(app.engine)
 

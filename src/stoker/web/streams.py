@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stoker import clock
 from stoker.job import Job
 from stoker.web.desk import Desk
+from stoker.web.event_stream import STALLED, EventStream, Parts, listening
 from stoker.web.follower import Follower, Sign
 from stoker.web.identity import Identity
 from stoker.web.news import News
 from stoker.web.operation import Access, Operation
 from stoker.web.present import Presenter, encoded
-from stoker.web.problem import LATER, Problem, problem_of
+from stoker.web.problem import problem_of
 from stoker.web.reach import reach_of
-from stoker.web.server_sent import HEADERS, MEDIA, RECONNECT, event
+from stoker.web.server_sent import HEADERS, MEDIA, event
 
 _QUIET: Final = 15.0
 """Seconds of silence after which a stream says that it lives, so that nothing between takes it for dead."""
-_STALLED: Final = 30.0
-"""Seconds for which a client may take nothing in before its stream is given up."""
 _LIFE: Final = 900.0
 """Seconds, less up to a third by chance, after which a stream ends and its client has to say again who it is: tokens
 expire, and people sign out. Browsers connect again by themselves, and are told what they missed."""
@@ -43,7 +42,6 @@ class StreamRoutes:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._open: set[object] = set()
         self._chance = clock.chance()
 
     @property
@@ -71,25 +69,18 @@ class StreamRoutes:
     @contextmanager
     def _follow(self, job: Job, seen: str | None) -> Iterator[Follower]:
         """Follow the job, as one of so many streams. Raises a 503 where there are too many."""
-        if len(self._open) >= self._desk.config.max_streams:
-            raise Problem(
-                503,
-                "too-many-streams",
-                "as many streams are open here as may be; ask again, or read the record from time to time",
-                headers=LATER,
-            )
-        place = object()
-        self._open.add(place)
-        try:
-            with self._desk.hub.follow(job, None if job.finished else seen) as follower:
-                life = _LIFE * (1 - self._chance.random() / 3)
-                ending = asyncio.get_running_loop().call_later(life, follower.tell, Sign.CLOSED)
-                try:
-                    yield follower
-                finally:
-                    ending.cancel()
-        finally:
-            self._open.discard(place)
+        with self._desk.streams.held(), self._desk.hub.follow(job, None if job.finished else seen) as follower:
+            life = _LIFE * (1 - self._chance.random() / 3)
+            ending = asyncio.get_running_loop().call_later(life, follower.tell, Sign.CLOSED)
+            try:
+                yield follower
+            finally:
+                ending.cancel()
+
+    @contextmanager
+    def _told(self, job: Job, seen: str | None, feed: _Feed) -> Iterator[Parts]:
+        with self._follow(job, seen) as follower:
+            yield _parts(follower, feed)
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: the record as it is, and whenever it changes, until the job has ended."""
@@ -101,7 +92,7 @@ class StreamRoutes:
             return Response(status_code=204, headers={"cache-control": "no-store"})
         if request.method == "HEAD":
             return Response(headers=HEADERS)
-        return _EventStream(self._follow(job, had or _had(request)), _Feed(self._desk.presenter, reach.identity))
+        return EventStream(self._told(job, had or _had(request), _Feed(self._desk.presenter, reach.identity)))
 
     async def socket(self, socket: WebSocket) -> None:
         """The same as messages `{"event": …, "data": …}` of a WebSocket."""
@@ -109,7 +100,10 @@ class StreamRoutes:
         try:
             reach = reach_of(socket)
             job = await reach.job(socket.path_params["id"])
-            with self._follow(job, _had(socket)) as follower, _listening(socket.receive, follower, _DISCONNECT):
+            with (
+                self._follow(job, _had(socket)) as follower,
+                listening(socket.receive, _DISCONNECT, partial(follower.tell, Sign.CLOSED)),
+            ):
                 code = await _send_messages(socket, follower, _Feed(self._desk.presenter, reach.identity))
                 await socket.close(code)
         except (WebSocketDisconnect, TimeoutError):
@@ -160,27 +154,7 @@ def _gone(follower: Follower) -> dict[str, str]:
     return {"id": follower.watched.news.job.id}
 
 
-class _EventStream(Response):
-    """An answer that goes on until the job has ended, or nobody listens."""
-
-    def __init__(self, follow: AbstractContextManager[Follower], feed: _Feed) -> None:
-        super().__init__(headers=HEADERS)
-        del self.headers["content-length"]
-        self._follow = follow
-        self._feed = feed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        with self._follow as follower, _listening(receive, follower, "http.disconnect"):
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            with suppress(TimeoutError, OSError):  # it takes nothing in, or is not there any more
-                await _send_part(send, RECONNECT)
-                async for part in _parts(follower, self._feed):
-                    await _send_part(send, part)
-                await _send_part(send, b"", more=False)
-
-
-async def _parts(follower: Follower, feed: _Feed) -> AsyncIterator[bytes]:
+async def _parts(follower: Follower, feed: _Feed) -> Parts:
     while True:
         match await follower.next(_QUIET):
             case News() as news:
@@ -196,11 +170,6 @@ async def _parts(follower: Follower, feed: _Feed) -> AsyncIterator[bytes]:
                 return
             case Sign.CLOSED:
                 return
-
-
-async def _send_part(send: Send, part: bytes, *, more: bool = True) -> None:
-    async with asyncio.timeout(_STALLED):
-        await send({"type": "http.response.body", "body": part, "more_body": more})
 
 
 async def _send_messages(socket: WebSocket, follower: Follower, feed: _Feed) -> int:
@@ -221,24 +190,8 @@ async def _send_messages(socket: WebSocket, follower: Follower, feed: _Feed) -> 
 
 
 async def _send_message(socket: WebSocket, text: str) -> None:
-    async with asyncio.timeout(_STALLED):
+    async with asyncio.timeout(STALLED):
         await socket.send_text(text)
-
-
-@contextmanager
-def _listening(receive: Receive, follower: Follower, end: str) -> Iterator[None]:
-    """Notice when the client goes away: a message of type `end`. What else it says is not for us."""
-
-    async def listen() -> None:
-        while (await receive())["type"] != end:
-            pass
-        follower.tell(Sign.CLOSED)
-
-    listening = asyncio.ensure_future(listen())
-    try:
-        yield
-    finally:
-        listening.cancel()
 
 
 def _short(reason: str) -> str:

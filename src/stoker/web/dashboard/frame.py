@@ -36,7 +36,7 @@ class Frame:
         self._renderer = Renderer(self._pages, assets, read_only=desk.config.read_only)
         self._csrf = Csrf(desk.app.engine)
         self._notices = Notices(desk.app.engine)
-        self._live = Live(self._look)
+        self._live = Live(self._look, desk.streams)
         desk.app.engine.partings.append(self._live.close)
         self._looks = [(Route(page.path, self._shown(page)), page) for page in self._pages]
 

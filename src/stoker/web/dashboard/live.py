@@ -15,18 +15,22 @@ from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from stoker import clock
 from stoker.web.departure import departing
+from stoker.web.event_stream import EventStream, Parts
 from stoker.web.identity import Identity
 from stoker.web.problem import Problem, problem_of
 from stoker.web.reach import Reach, reach_of
-from stoker.web.server_sent import HEADERS, RECONNECT, event
+from stoker.web.server_sent import HEADERS, event
+from stoker.web.stream_limit import StreamLimit
 
 Blocks = Mapping[str, str]
 Look = Callable[[Reach, str], Awaitable[Blocks]]
 """Renders the live blocks of a page, `ui/jobs?state=failed`."""
+_Key = tuple[int, Identity, str]
+"""an event loop, who looks, and at which page"""
 
 PAUSE: Final = 2.0
 """Seconds between two looks, at least."""
@@ -54,9 +58,10 @@ _log = logging.getLogger("stoker.web")
 class Live:
     """Watches pages for those who look at them."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, limit: StreamLimit) -> None:
         self._look = look
-        self._showings: dict[tuple[int, Identity, str], _Showing] = {}
+        self._limit = limit
+        self._showings: dict[_Key, _Showing] = {}
 
     def close(self) -> None:
         """End every stream: the server is about to stop. On its loop."""
@@ -67,29 +72,42 @@ class Live:
         """Server-sent events: `blocks` (HTML by name), `trouble` while there is none, `again` at the end."""
         reach = reach_of(request)
         page = request.query_params.get("page", "")
-        key = id(asyncio.get_running_loop()), reach.who, page
         if len(page) > _LONGEST:
             raise Problem(422, "invalid-page", "this page's address is too long to be watched")
-        if key not in self._showings and self._is_full(reach.who):
-            raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
-        return StreamingResponse(self._events(key, reach), headers=HEADERS)
+        if request.method == "HEAD":
+            return Response(headers=HEADERS)
+        return EventStream(self._watched(reach, page))
+
+    @contextmanager
+    def _watched(self, reach: Reach, page: str) -> Iterator[Parts]:
+        """Watch the page, as one of so many streams. Raises a 503 where there are too many, of them or of pages."""
+        key = id(asyncio.get_running_loop()), reach.who, page
+        with self._limit.held():
+            showing = self._showing(key, reach)
+            try:
+                with showing.watched():
+                    yield _parts(showing)
+            finally:
+                if showing.deserted and self._showings.get(key) is showing:
+                    del self._showings[key]
+
+    def _showing(self, key: _Key, reach: Reach) -> _Showing:
+        """The one that others look at already, or a new one, which counts from now on."""
+        showing = self._showings.get(key)
+        if showing is None:
+            if self._is_full(reach.who):
+                raise Problem(503, "too-many-streams", "too many pages are watched now", headers={"retry-after": "10"})
+            showing = self._showings[key] = _Showing(partial(self._look, reach, key[2]))
+        return showing
 
     def _is_full(self, identity: Identity) -> bool:
         own = sum(identity == other for _, other, _ in self._showings)
         return own >= _MOST_OF_ONE or len(self._showings) >= _MOST
 
-    async def _events(self, key: tuple[int, Identity, str], reach: Reach) -> AsyncIterator[bytes]:
-        yield RECONNECT
-        showing = self._showings.get(key)
-        if showing is None:
-            showing = self._showings[key] = _Showing(partial(self._look, reach, key[2]))
-        try:
-            with showing.watched():
-                async for name, data in showing.changes():
-                    yield event(name, data)
-        finally:
-            if showing.deserted and self._showings.get(key) is showing:
-                del self._showings[key]
+
+async def _parts(showing: _Showing) -> Parts:
+    async for name, data in showing.changes():
+        yield event(name, data)
 
 
 class _Showing:
