@@ -203,13 +203,13 @@ async def test_a_preview_of_an_act_is_given_up_in_time(memory_site: Any, monkeyp
 
 async def test_nobody_fills_the_audit_log_with_words(memory_site: Any) -> None:
     for body in (
-        {"filter": {"queue": "x"}, "reason": "x" * 1_001},
+        {"filter": {"queue": "x"}, "reason": "x" * 1_000_000},
         {"filter": {"ids": ["x" * 900] * 9}, "reason": "é" * 1_000},
     ):
         await memory_site.ann.post("/jobs/cancel", json=body)
     await memory_site.admin.post("/queues/mail/limit", json={"rate": "x" * 100_000})
     entries = await memory_site.app.engine.arun(memory_site.app.engine.connection.store.audit.read())
-    assert len(entries) == 2
+    assert len(entries) == 3
     assert all(len(entry.target) + len(entry.detail) < 5_000 for entry in entries)
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-from msgspec import Meta, Struct
-
-LONGEST_REASON: Final = 1_000
-"""Characters."""
+from msgspec import Struct
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -17,7 +12,7 @@ class Nothing(Struct, forbid_unknown_fields=True):
 class Reason(Struct, forbid_unknown_fields=True):
     """Why somebody cancels."""
 
-    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] | None = None
+    reason: str | None = None
 
 
 class Counted(Struct):

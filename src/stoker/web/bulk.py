@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stoker.store import Action, Filter
 from stoker.web.asking import Conditions
-from stoker.web.bodies import LONGEST_REASON, Counted
+from stoker.web.bodies import Counted
 from stoker.web.desk import Desk
 from stoker.web.operation import Handler, Operation
 from stoker.web.problem import Problem
@@ -30,7 +30,7 @@ class Many(Struct, forbid_unknown_fields=True):
 class CancelMany(Many, forbid_unknown_fields=True):
     """Which jobs, and why."""
 
-    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] | None = None
+    reason: str | None = None
 
 
 _PATIENCE: Final = 10.0

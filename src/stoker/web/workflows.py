@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +18,7 @@ from stoker.workflow_record import WorkflowRecord
 class FromStep(Struct, forbid_unknown_fields=True):
     """From where on a workflow is retried."""
 
-    step: Annotated[str, Meta(max_length=500)] | None = None
+    step: str | None = None
     """the id of the step's job: that one and those after it; null: all"""
 
 

@@ -14,7 +14,6 @@ from stoker.job import Job
 from stoker.store import Filter
 from stoker.store import Page as Window
 from stoker.web.asking import page_of
-from stoker.web.bodies import LONGEST_REASON
 from stoker.web.dashboard.drawing import MARGIN, Bar, Drawing, draw, listed, shares
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Facts, Page, Post, Tab
@@ -30,6 +29,7 @@ _TIMES: Final = 10
 """A picture is kept so many times as long as it took to make."""
 _MOST_KEPT: Final = 32
 _MOST_KNOWN: Final = 10_000
+_LONGEST_REASON: Final = 1_000
 
 
 class _Kept(Struct, frozen=True):
@@ -133,7 +133,7 @@ class WorkflowPages:
         if not form.flag("sure"):
             count = await self._app.workflows.acancel(record.id, dry_run=True)
             return await self._ask(visit, "cancel", record, count, None)
-        reason = form.text("reason")[:LONGEST_REASON] or None
+        reason = form.text("reason")[:_LONGEST_REASON] or None
         count = await self._desk.acts(visit.reach).cancel_workflow(record.id, reason)
         return await self._back(visit, record, f"{_jobs_are(count)} cancelled; what runs is told to stop.")
 
