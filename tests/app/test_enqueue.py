@@ -334,6 +334,7 @@ def test_concurrent_enqueues_share_transactions(queue_place: Any, monkeypatch: p
     add = tasks(queue_place.app).add
 
     async def enqueue() -> list[JobHandle[Any]]:
+        await queue_place.app.engine.aopen()  # else each waits for that first, and they go on one after the other
         return await asyncio.gather(*(add.aenqueue(n) for n in range(500)))
 
     handles = asyncio.run(enqueue())
