@@ -362,6 +362,7 @@ async def test_a_schedule_is_made_shown_and_changed(memory_site):
         "kind": {"token": "[hidden]", "deep": [1, {"secret": "[hidden]"}]},
     }
     assert json.loads(said.pop("args")) == list(first.args)
+    assert json.loads(said.pop("options")) == {"queue": "reports", "priority": 7}
     assert said == {
         "expression": "0 9 * * 1",
         "task": "jobs.echo",

@@ -29,7 +29,7 @@ Telling = Literal["quiet", "wake", "stop"]
 _LONGEST: Final = 1_000
 """Characters of arguments."""
 _TOLD: Final = ("tz", "start", "end", "misfire", "overlap", "jitter", "run_on_start")
-_USUAL: Final = (None, 0, False, Misfire.ONE, Overlap.ALLOW)
+_USUAL: Final = (None, 0, Misfire.ONE, Overlap.ALLOW)
 """What a schedule is unless somebody says otherwise; it need not be told."""
 
 
@@ -142,8 +142,9 @@ class Acts:
         name = options.get("name") or task
         verb = "change" if any(record.name == name for record in await schedules.alist()) else "add"
         args, kwargs = msgspec.json.decode(encode((options.get("args", ()), options.get("kwargs", {}))))
-        given = {"expression": expression, "task": task, **self._shown(task, args, kwargs)}
-        given |= {name: options[name] for name in _TOLD if options.get(name, Misfire.ONE) not in _USUAL}
+        given: dict[str, Any] = {"expression": expression, "task": task, **self._shown(task, args, kwargs)}
+        given["options"] = self._shown(task, (), options.get("options") or {})["kwargs"]
+        given |= {told: options[told] for told in _TOLD if options.get(told) not in _USUAL}
         async with self._noted(f"{verb} schedule", name, **given):
             return await schedules.aadd(expression, task, **options)
 
@@ -166,7 +167,9 @@ class Acts:
             except JobNotFound:
                 note.count = 0
                 raise Problem(
-                    409, "in-place-of-another", "no job was made: an unfinished one has the key of this schedule's jobs"
+                    409,
+                    "in-place-of-another",
+                    "its job is not there: an unfinished one has its key, or it was not kept",
                 ) from None
             note.count, note.detail["job"] = 1, handle.id
             return handle.id
