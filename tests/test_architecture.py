@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stores", "drivers"),
     ("connect",),
     ("worker",),
+    ("batcher",),
     ("background", "foreground", "engine"),
     ("handle", "scheduler", "locks"),
     ("bound", "management"),
@@ -55,8 +56,8 @@ APART = (
 
 # Where I/O may have a colour: everything else is plain functions over values.
 COLOURED = (
-    *("drivers", "worker", "background", "foreground", "engine", "handle", "bound", "management", "app", "member"),
-    *("fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
+    *("drivers", "worker", "batcher", "background", "foreground", "engine", "handle", "bound", "management", "app"),
+    *("member", "fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
     *("workflows", "web"),
 )
 

@@ -15,12 +15,13 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from stoker import clock
+from stoker.batcher import MAX_BATCH, Batcher
 from stoker.call import Call
 from stoker.connect import Connection, connect
 from stoker.drivers.aside import in_thread
 from stoker.drivers.borrowed import borrow
 from stoker.drivers.driver import Driver
-from stoker.errors import AppClosed, ConfigError, JobNotFound, StokerError, StoreUnavailable, TaskError
+from stoker.errors import AppClosed, ConfigError, JobNotFound, StoreUnavailable, TaskError
 from stoker.job import FINAL, Inserted, Job, NewJob
 from stoker.options import KEEP_FOR
 from stoker.plan import Plan, Steps
@@ -36,7 +37,6 @@ Script = Generator[Plan[Any], Any, T]
 _FIRST_LOOK = 0.002
 _LONGEST_PAUSE = 0.05
 """Seconds between two looks for a job's end; the pause doubles from the first to the longest."""
-_MAX_BATCH = 1000
 _KEPT_IN_MEMORY = 600 * clock.SECOND
 """How long finished jobs are kept in this process's memory, if their task does not say."""
 
@@ -76,7 +76,7 @@ class Engine:
         self._pid = os.getpid()
         self._secret: str | None = None
         self._asides: list[Driver] = []
-        self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batcher] = WeakKeyDictionary()
+        self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher] = WeakKeyDictionary()
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watcher] = WeakKeyDictionary()
 
     def adopt(self, local: Local, connection: Connection | None = None) -> None:
@@ -275,11 +275,11 @@ class Engine:
 
         return Plan(steps, name="insert", writes=True, wakes=True)
 
-    def _batcher(self) -> _Batcher:
+    def _batcher(self) -> Batcher:
         loop = asyncio.get_running_loop()
         batcher = self._batchers.get(loop)
         if batcher is None:
-            batcher = self._batchers[loop] = _Batcher(self._connection)
+            batcher = self._batchers[loop] = Batcher(self._connection)
         return batcher
 
     # --- reading and waiting ----------------------------------------------------------------------------------------
@@ -325,47 +325,6 @@ class Engine:
         return await watcher.wait(id)
 
 
-class _Batcher:
-    """Puts what many coroutines enqueue at once into one insert: one under way at a time, the rest ride the next."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._waiting: list[tuple[NewJob, asyncio.Future[Inserted]]] = []
-        self._flushing: asyncio.Task[None] | None = None
-
-    async def insert(self, job: NewJob) -> Inserted:
-        future: asyncio.Future[Inserted] = asyncio.get_running_loop().create_future()
-        self._waiting.append((job, future))
-        if self._flushing is None:
-            self._flushing = asyncio.ensure_future(self._flush())
-        return await future
-
-    async def _flush(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-                await self._insert(batch)
-        finally:
-            self._flushing = None
-
-    async def _insert(self, batch: list[tuple[NewJob, asyncio.Future[Inserted]]]) -> None:
-        store, driver = self._connection
-        try:
-            answers = await driver.arun(store.insert([job for job, _ in batch]))
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-            if len(batch) > 1 and not isinstance(error, StokerError):  # one of them is to blame; the others are not
-                for one in batch:
-                    await self._insert([one])
-                return
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
-
-
 class _Watcher:
     """Waits for the ends of many jobs with one query at a time."""
 
@@ -387,8 +346,8 @@ class _Watcher:
         try:
             while self._drop_cancelled():
                 ids = tuple(self._waiting)
-                for start in range(0, len(ids), _MAX_BATCH):
-                    await self._ask(ids[start : start + _MAX_BATCH])
+                for start in range(0, len(ids), MAX_BATCH):
+                    await self._ask(ids[start : start + MAX_BATCH])
                 await asyncio.sleep(self._pause)
                 self._pause = min(_LONGEST_PAUSE, self._pause * 2)
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait
