@@ -91,6 +91,7 @@ def test_a_search_from_form_to_ranked_result(texts, surroundings):
         assert other.get(f"/stoker/jobs/{job}").status_code == 200
         assert other.get(f"/searches/{job}").status_code == 404
 
+        read_until(process, "the page stays up at")  # before, it would end the terminal's own search, too
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=WAIT)
         assert process.returncode == 0

@@ -88,10 +88,8 @@ def demo(
     wish = _Wish(phrase, folders, _corpus(folders), limit, slow, crash, keep, json, page)
     with Interrupt() as interrupt:
         story = _perform(wish, DemoScreen(console(aside=json)), interrupt)
-    if interrupt.wanted and not story.stayed:
-        raise typer.Exit(interrupt.exit_code)
     if story.report is None:
-        raise typer.Exit(1)
+        raise typer.Exit(interrupt.exit_code if interrupt.wanted and not story.stayed else 1)
 
 
 # --- what was asked for ---------------------------------------------------------------------------------------------
