@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("views", "schedule_store", "lock_store", "tally_store", "audit_store"),
     ("store",),
-    ("workflow_record", "queue_limit", "standing"),
+    ("workflow_record", "queue_limit", "standing", "selection"),
     ("stores.record", "stores.statements", "drivers.driver", "drivers.aside", "dispatcher", "events"),
     ("stores", "drivers"),
     ("connect",),
@@ -30,7 +30,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("batcher",),
     ("background", "foreground", "engine"),
     ("handle", "scheduler", "locks"),
-    ("bound", "management"),
+    ("dump",),
+    ("bound", "jobs", "queues", "workers"),
     ("workflow",),
     ("workflows",),
     ("schedule_options", "schedules"),
@@ -56,7 +57,8 @@ APART = (
 
 # Where I/O may have a colour: everything else is plain functions over values.
 COLOURED = (
-    *("drivers", "worker", "batcher", "background", "foreground", "engine", "handle", "bound", "management", "app"),
+    *("drivers", "worker", "batcher", "background", "foreground", "engine", "handle", "bound", "app"),
+    *("dump", "jobs", "queues", "workers"),
     *("member", "fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
     *("workflows", "web"),
 )

@@ -24,9 +24,10 @@ from stoker.events import Event, Sink
 from stoker.foreground import Foreground
 from stoker.handle import JobHandle
 from stoker.job import Inserted
+from stoker.jobs import Jobs
 from stoker.locks import Locks
-from stoker.management import Jobs, Queues, Workers
 from stoker.options import Options
+from stoker.queues import Queues
 from stoker.schedule_table import declare as declare_tables
 from stoker.schedule_table import lines, tables
 from stoker.scheduler import Scheduler
@@ -35,6 +36,7 @@ from stoker.settings import Mode, Settings, load
 from stoker.shell import SHELL, runner
 from stoker.task import Hook, Middleware, Registry, Task, module_name
 from stoker.worker.loop import WorkerLoop, WorkerOptions
+from stoker.workers import Workers
 from stoker.workflows import Workflows
 
 _log = logging.getLogger("stoker.worker")

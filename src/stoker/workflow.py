@@ -20,7 +20,7 @@ from stoker.errors import ConfigError, WorkflowError, WorkflowNotFound, Workflow
 from stoker.graph import Batch, Built, Chain, Graph, Part, policy_of
 from stoker.handle import JobHandle, not_completed
 from stoker.job import Job, NewJob, ParentFailure, State
-from stoker.management import cancelling
+from stoker.selection import cancelling
 from stoker.step import Step
 from stoker.store import Action, Change, Filter, Page
 from stoker.workflow_record import WorkflowRecord, record_of

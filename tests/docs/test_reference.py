@@ -15,11 +15,13 @@ from stoker import events
 from stoker.app import Stoker
 from stoker.cli.app import app as cli
 from stoker.job import TRANSITIONS, Job, State
+from stoker.jobs import Jobs
 from stoker.locks import Lock, Locks
-from stoker.management import Jobs, Queues, Workers
 from stoker.options import _CLEAN
+from stoker.queues import Queues
 from stoker.schedules import Schedules
 from stoker.settings import Settings
+from stoker.workers import Workers
 from stoker.workflow import Running, Workflow
 from stoker.workflows import Workflows
 
