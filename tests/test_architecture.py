@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("connect",),
     ("worker",),
     ("batcher",),
+    ("watcher",),
     ("background", "foreground", "engine"),
     ("handle", "scheduler", "locks"),
     ("dump",),
@@ -57,7 +58,7 @@ APART = (
 
 # Where I/O may have a colour: everything else is plain functions over values.
 COLOURED = (
-    *("drivers", "worker", "batcher", "background", "foreground", "engine", "handle", "bound", "app"),
+    *("drivers", "worker", "batcher", "watcher", "background", "foreground", "engine", "handle", "bound", "app"),
     *("dump", "jobs", "queues", "workers"),
     *("member", "fleet", "plan", "cli", "testing", "demo", "task", "schedules", "shell", "locks", "workflow"),
     *("workflows", "web"),

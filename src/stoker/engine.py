@@ -15,28 +15,26 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from stoker import clock
-from stoker.batcher import MAX_BATCH, Batcher
+from stoker.batcher import Batcher
 from stoker.call import Call
 from stoker.connect import Connection, connect
 from stoker.drivers.aside import in_thread
 from stoker.drivers.borrowed import borrow
 from stoker.drivers.driver import Driver
 from stoker.errors import AppClosed, ConfigError, JobNotFound, StoreUnavailable, TaskError
-from stoker.job import FINAL, Inserted, Job, NewJob
+from stoker.job import Inserted, Job, NewJob
 from stoker.options import KEEP_FOR
 from stoker.plan import Plan, Steps
 from stoker.settings import Settings
 from stoker.store import Filter, Page
 from stoker.task import Registry
+from stoker.watcher import FIRST_LOOK, LONGEST_PAUSE, Watcher
 
 T = TypeVar("T")
 
 Script = Generator[Plan[Any], Any, T]
 """Several plans, each a transaction of its own, as one piece of code for sync and async callers."""
 
-_FIRST_LOOK = 0.002
-_LONGEST_PAUSE = 0.05
-"""Seconds between two looks for a job's end; the pause doubles from the first to the longest."""
 _KEPT_IN_MEMORY = 600 * clock.SECOND
 """How long finished jobs are kept in this process's memory, if their task does not say."""
 
@@ -77,7 +75,8 @@ class Engine:
         self._secret: str | None = None
         self._asides: list[Driver] = []
         self._batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher] = WeakKeyDictionary()
-        self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watcher] = WeakKeyDictionary()
+        self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
 
     def adopt(self, local: Local, connection: Connection | None = None) -> None:
         """Have jobs run in this process."""
@@ -116,11 +115,28 @@ class Engine:
         """The same, from async code."""
         self._check()
         if not self._ready:
-            store, driver = self._connection
-            if await driver.arun(store.pending()):
-                await driver.arun(store.migrate())
-            self._ready = True
+            await asyncio.shield(self._opening())  # others wait for it as well
         return self._connection
+
+    def _opening(self) -> asyncio.Task[None]:
+        """Of many coroutines that come first, one asks the store, and all get its answer."""
+        loop = asyncio.get_running_loop()
+        opening = self._openings.get(loop)
+        if opening is None:
+            opening = self._openings[loop] = loop.create_task(self._open_now())
+            opening.add_done_callback(self._opened)
+        return opening
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        self._openings.pop(opening.get_loop(), None)
+        if not opening.cancelled():
+            opening.exception()  # told to those who wait; there may be none left
+
+    async def _open_now(self) -> None:
+        store, driver = self._connection
+        if await driver.arun(store.pending()):
+            await driver.arun(store.migrate())
+        self._ready = True
 
     def _check(self) -> None:
         if self._closed:
@@ -133,6 +149,7 @@ class Engine:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._batchers = WeakKeyDictionary()
+        self._openings = {}
         self._watchers = WeakKeyDictionary()
         if not self._connection.store.traits.shared:
             self._connection = self._connect()
@@ -305,7 +322,7 @@ class Engine:
     def wait(self, id: str, timeout: float | None) -> Job:
         """The record of a job once it has finished. Raises `TimeoutError` and `JobNotFound`."""
         deadline = None if timeout is None else clock.monotonic() + timeout
-        pause = _FIRST_LOOK
+        pause = FIRST_LOOK
         while True:
             job = self.play(self.get(id))
             if job.finished:
@@ -314,69 +331,15 @@ class Engine:
             if left <= 0:
                 raise TimeoutError(f"job {id} is still {job.state.value} after {timeout:g} s")
             clock.sleep(min(pause, left))
-            pause = min(_LONGEST_PAUSE, pause * 2)
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _afind(self, which: Filter, page: Page) -> Sequence[Job]:
+        return await self.arun(self._connection.store.find(which, page))
 
     async def await_end(self, id: str) -> Job:
         """The same from async code, without a timeout of its own. Many waits share one query."""
         loop = asyncio.get_running_loop()
         watcher = self._watchers.get(loop)
         if watcher is None:
-            watcher = self._watchers[loop] = _Watcher(self)
+            watcher = self._watchers[loop] = Watcher(self._afind)
         return await watcher.wait(id)
-
-
-class _Watcher:
-    """Waits for the ends of many jobs with one query at a time."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._waiting: dict[str, list[asyncio.Future[Job]]] = {}
-        self._looking: asyncio.Task[None] | None = None
-        self._pause = _FIRST_LOOK
-
-    async def wait(self, id: str) -> Job:
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(id, []).append(future)
-        self._pause = _FIRST_LOOK
-        if self._looking is None:
-            self._looking = asyncio.ensure_future(self._look())
-        return await future
-
-    async def _look(self) -> None:
-        try:
-            while self._drop_cancelled():
-                ids = tuple(self._waiting)
-                for start in range(0, len(ids), MAX_BATCH):
-                    await self._ask(ids[start : start + MAX_BATCH])
-                await asyncio.sleep(self._pause)
-                self._pause = min(_LONGEST_PAUSE, self._pause * 2)
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-            for futures in self._waiting.values():
-                for future in futures:
-                    if not future.done():
-                        future.set_exception(error)
-            self._waiting.clear()
-        finally:
-            self._looking = None
-
-    def _drop_cancelled(self) -> bool:
-        for id, futures in list(self._waiting.items()):
-            if all(future.done() for future in futures):
-                del self._waiting[id]
-        return bool(self._waiting)
-
-    async def _ask(self, ids: tuple[str, ...]) -> None:
-        store = self._engine.connection.store
-        counts: dict[str, int] = {}
-        ended = await self._engine.arun(store.find(Filter(ids=ids, states=tuple(sorted(FINAL))), Page(len(ids))))
-        for job in ended:
-            counts[job.id] = 1
-            for future in self._waiting.pop(job.id, ()):
-                if not future.done():
-                    future.set_result(job)
-        if self._pause >= _LONGEST_PAUSE:  # not too often: is any of them gone for good?
-            live = {job.id for job in await self._engine.arun(store.find(Filter(ids=ids), Page(len(ids))))}
-            for id in set(ids) - live - counts.keys():
-                for future in self._waiting.pop(id, ()):
-                    if not future.done():
-                        future.set_exception(JobNotFound(id))

@@ -18,6 +18,7 @@ from stoker import (
     JobHandle,
     JobNotFound,
     Stoker,
+    StoreUnavailable,
 )
 from stoker.errors import RemoteTraceback
 
@@ -334,12 +335,36 @@ def test_concurrent_enqueues_share_transactions(queue_place: Any, monkeypatch: p
     add = tasks(queue_place.app).add
 
     async def enqueue() -> list[JobHandle[Any]]:
-        await queue_place.app.engine.aopen()  # else each waits for that first, and they go on one after the other
         return await asyncio.gather(*(add.aenqueue(n) for n in range(500)))
 
     handles = asyncio.run(enqueue())
     assert [handle.refresh().args for handle in handles[::99]] == [[n] for n in range(0, 500, 99)]
     assert plans.count("insert") <= 3
+    assert plans.count("pending") == 1  # the first one asks whether there are tables, for all
+
+
+def test_concurrent_enqueues_are_all_told_that_the_store_is_down(
+    queue_place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = queue_place.app.engine.connection.driver
+    asked: list[str] = []
+    original = driver.arun
+
+    async def down(plan: Any) -> Any:
+        asked.append(plan.name)
+        await asyncio.sleep(0)
+        raise StoreUnavailable("it is down")
+
+    add = tasks(queue_place.app).add
+
+    async def enqueue() -> list[Any]:
+        return await asyncio.gather(*(add.aenqueue(n) for n in range(20)), return_exceptions=True)
+
+    monkeypatch.setattr(driver, "arun", down)
+    assert [str(error) for error in asyncio.run(enqueue())] == ["it is down"] * 20
+    assert asked == ["pending"]
+    monkeypatch.setattr(driver, "arun", original)
+    assert len({handle.id for handle in asyncio.run(enqueue())}) == 20  # and they ask again
 
 
 def test_arguments_are_never_changed_by_a_run(place: Any) -> None:
