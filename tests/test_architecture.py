@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("views", "schedule_store", "lock_store", "tally_store", "audit_store"),
     ("store",),
-    ("workflow_record", "queue_limit", "standing", "selection"),
+    ("workflow_record", "queue_limit", "standing", "selection", "parents"),
     ("stores.record", "stores.statements", "drivers.driver", "drivers.aside", "dispatcher", "events"),
     ("stores", "drivers"),
     ("connect",),

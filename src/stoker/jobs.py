@@ -10,9 +10,10 @@ import msgspec
 from stoker.clock import monotonic, to_span
 from stoker.dump import Target, dumped, loaded, opened
 from stoker.engine import Engine, Script
-from stoker.errors import InvalidOption, KeyTaken
+from stoker.errors import InvalidOption, KeyTaken, WorkflowError
 from stoker.handle import JobHandle
 from stoker.job import FINAL, Job, Log, State
+from stoker.parents import ENDED_BADLY, cannot_run, needs_results
 from stoker.plan import Plan
 from stoker.selection import Which, cancelling, facet_of, filter_of, prioritising, purgeable
 from stoker.store import Action, Change, Filter, Page, Store
@@ -103,7 +104,8 @@ class Jobs:
     def retry(self, which: Which = None, *, dry_run: bool = False, **filters: Any) -> int:
         """Queue failed and cancelled jobs again, with their arguments, history, and one attempt more.
 
-        A job whose key another unfinished job has taken stays; for a single job that raises `KeyTaken`.
+        A job whose key another unfinished job has taken stays; for a single job that raises `KeyTaken`. A single step
+        of a workflow that would miss a parent's result raises `WorkflowError`: retry its parent, or the workflow.
         """
         return self._engine.play(self._amend(which, filters, Change(Action.RETRY), dry_run))
 
@@ -159,7 +161,9 @@ class Jobs:
             raise InvalidOption(f"{change.action.value} which jobs? give an id, ids or a filter (queue=, state=, …)")
         store = self._store
         if isinstance(which, str):
-            yield from self._engine.get(which)  # an unknown id is an error, not «0 changed»
+            job = yield from self._engine.get(which)  # an unknown id is an error, not «0 changed»
+            if change.action is Action.RETRY:
+                yield from self._check_parents(job)
         if dry_run:
             count: int = yield store.eligible(chosen, change)
             return count
@@ -175,6 +179,13 @@ class Jobs:
         if total == 0 and isinstance(which, str) and change.action is Action.RETRY:
             yield from self._explain(which)
         return total
+
+    def _check_parents(self, job: Job) -> Script[None]:
+        """Raises `WorkflowError` where the job would run, and miss the result of a parent that ended badly."""
+        if job.parents and needs_results(job):
+            which = Filter(ids=tuple(job.parents), states=tuple(ENDED_BADLY))
+            for parent in (yield self._store.find(which, Page(1))):
+                raise WorkflowError(f"{cannot_run(job.id, parent)}: retry the workflow, or that job first")
 
     def _explain(self, id: str) -> Script[None]:
         """Say why one job was not retried, where it is its key."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,8 @@ from stoker.engine import Engine, Script
 from stoker.errors import ConfigError, WorkflowError, WorkflowNotFound, WorkflowSealed
 from stoker.graph import Batch, Built, Chain, Graph, Part, policy_of
 from stoker.handle import JobHandle, not_completed
-from stoker.job import Job, NewJob, ParentFailure, State
+from stoker.job import Job, NewJob, State
+from stoker.parents import cannot_run, missed
 from stoker.selection import cancelling
 from stoker.step import Step
 from stoker.store import Action, Change, Filter, Page
@@ -321,25 +322,13 @@ def _from_step_on(engine: Engine, id: str, step: str) -> Script[list[str]]:
         name = waiting.pop()
         if name in found:
             continue
-        missing = next((jobs[parent] for parent in missed(jobs[name], jobs) if parent not in found), None)
+        missing = next((parent for parent in missed(jobs[name], jobs) if parent.id not in found), None)
         if missing is None:
             found[name] = None
             waiting += children.get(name, ())
         elif name == step:
-            raise WorkflowError(
-                f"{step} waits for {missing.task} {missing.id}, which {_ENDED_BADLY[missing.state]}: retry from that "
-                "step on, or all that failed"
-            )
+            raise WorkflowError(f"{cannot_run(step, missing)}: retry from that step on, or all that failed")
     return list(found)
-
-
-_ENDED_BADLY: Final = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
-
-
-def missed(job: Job, jobs: Mapping[str, Job]) -> Iterator[str]:
-    """Which of these jobs it would miss the results of: parents that ended badly, if it does not run in spite of it."""
-    if job.on_parent_failure in (ParentFailure.CANCEL, ParentFailure.HOLD):
-        yield from (parent for parent in job.parents if parent in jobs and jobs[parent].state in _ENDED_BADLY)
 
 
 # --- from within -----------------------------------------------------------------------------------------------------

@@ -310,6 +310,27 @@ def test_a_retry_from_a_step_that_would_miss_a_result_is_refused(queue_place: An
     assert handle.result(WAIT) == 12
 
 
+def test_a_single_retry_that_would_miss_a_result_is_refused(queue_place: Any) -> None:
+    tasks, jobs = Tasks(queue_place.app), queue_place.app.jobs
+    flow = Workflow()
+    first = flow.add(tasks.flaky.call(1))
+    second = flow.add(tasks.add.call(first))
+    spite = flow.add(tasks.fail.call(), after=first, on_parent_failure="run")
+    handle = flow.enqueue()
+    queue_place.drain()
+    why = rf"{second.id} waits for flaky {first.id}, which failed: retry the workflow, or that job first"
+    for dry_run in (True, False):
+        with pytest.raises(WorkflowError, match=why):
+            jobs.retry(second.id, dry_run=dry_run)
+    assert handle.job(second).refresh().state is State.CANCELLED
+    assert jobs.retry(spite.id) == 1  # it runs whatever became of its parent
+    assert jobs.retry(first.id) == 1
+    queue_place.drain()
+    assert jobs.retry(second.id) == 1
+    queue_place.drain()
+    assert handle.job(second).refresh().state is State.COMPLETED
+
+
 def test_a_retry_leaves_out_what_would_miss_another_result(queue_place: Any) -> None:
     """It is retried with that one, and then waits for both."""
     tasks = Tasks(queue_place.app)

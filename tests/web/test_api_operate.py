@@ -253,6 +253,12 @@ async def test_cancel_and_retry_a_workflow(site: Any) -> None:
     assert (await site.ann.get(path)).json()["state"] == "failed"
     said = await site.ann.post(f"{path}/retry", json={"step": third.id})
     assert (said.status_code, "which failed: retry from that step on" in said.json()["detail"]) == (422, True)
+    alone = f"/jobs/{third.id}/retry"
+    for person, name in ((site.ann, ""), (site.admin, second.id)):  # to whom it may not be shown, it is not named
+        said = await person.post(alone)
+        assert (said.status_code, said.json()["type"]) == (422, "urn:stoker:invalid-workflow"), said.text
+        assert name in said.json()["detail"]
+        assert (second.id in said.json()["detail"]) == bool(name)
     assert (await site.ann.post(f"{path}/retry", json={"step": second.id})).json() == {"count": 2}
     theirs = await site.enqueue("bob")
     for step in (theirs.id, "nothing", "a\x00", "x" * 300):

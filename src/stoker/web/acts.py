@@ -13,7 +13,7 @@ import msgspec
 
 from stoker.app import Stoker
 from stoker.codec import encode
-from stoker.errors import JobNotFound, KeyTaken, WorkerNotFound
+from stoker.errors import JobNotFound, KeyTaken, WorkerNotFound, WorkflowError
 from stoker.job import Inserted, NewJob, is_storable, storable
 from stoker.schedule_record import ScheduleRecord
 from stoker.store import Action, Filter
@@ -49,15 +49,18 @@ class Acts:
     # --- jobs -------------------------------------------------------------------------------------------------------
 
     async def amend_one(self, id: str, action: Action, reason: str | None = None) -> int:
-        """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`."""
+        """Cancel, retry, requeue or delete one job; 0: there was nothing to do. Raises `JobNotFound`, `KeyTaken`.
+
+        Also `WorkflowError`: a step whose parent failed is not retried by itself.
+        """
         await self._reach.own_job(id)
         async with self._noted(f"{action.value} job", id, reason=reason) as note:
             try:
                 note.count = await self._amend(id, action, reason)
-            except KeyTaken as error:  # it names a job, which may be somebody else's
+            except (KeyTaken, WorkflowError) as error:  # it names a job, which may be somebody else's
                 if self._reach.who.admin:
                     raise
-                raise Problem(409, "key-taken", "an unfinished job has its key: cancel that one, or wait") from error
+                raise _unnamed(error) from error
             return note.count
 
     async def amend(self, which: Filter, action: Action, reason: str | None = None) -> int:
@@ -189,3 +192,10 @@ class Acts:
         tell = {"quiet": workers.aquiet, "wake": workers.awake, "stop": workers.astop}[verb]
         async with self._noted(f"{verb} worker", id):
             await tell(id)
+
+
+def _unnamed(error: KeyTaken | WorkflowError) -> Problem:
+    """The same without the other job."""
+    if isinstance(error, KeyTaken):
+        return Problem(409, "key-taken", "an unfinished job has its key: cancel that one, or wait")
+    return Problem(422, "invalid-workflow", "a job that it waits for ended badly: retry that one first, or all")

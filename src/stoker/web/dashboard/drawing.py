@@ -11,11 +11,11 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from stoker.job import FINAL, Job, State
+from stoker.parents import missed
 from stoker.store import Flow
 from stoker.web.dashboard.folding import Folded, Member, fold
 from stoker.web.dashboard.graph import HEIGHT, WIDTH, Layout, layout
 from stoker.web.dashboard.words import line, percent, span
-from stoker.workflow import missed
 from stoker.workflow_record import record_of
 
 MARGIN: Final = 24
