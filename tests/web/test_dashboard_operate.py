@@ -328,7 +328,7 @@ GOOD = {
     "misfire": "skip",
     "overlap": "skip",
     "jitter": "1.5",
-    "start": "2030-01-31T09:00Z",
+    "start": "2030-01-31 09:00",
     "end": "2031-01-31 09:00+02:00",
     "run_on_start": "yes",
 }
@@ -349,6 +349,7 @@ async def test_a_schedule_is_made_shown_and_changed(memory_site):
     assert "hunter2" not in form.text
     assert "[hidden]" in form.text
     shown = filled(form.text)
+    assert (shown["start"], shown["end"]) == ("2030-01-31T09:00:00+01:00", "2031-01-31T08:00:00+01:00")
     changed = await post(memory_site, "ui/schedules/change", **{**shown, "expression": "every day at 8:00"})
     assert await notice_of(memory_site, changed) == "The schedule weekly report is changed."
     second = await memory_site.app.schedules.aget("weekly report")
@@ -367,7 +368,7 @@ async def test_a_schedule_is_made_shown_and_changed(memory_site):
         "expression": "0 9 * * 1",
         "task": "jobs.echo",
         "tz": "Europe/Berlin",
-        "start": "2030-01-31T09:00:00Z",
+        "start": "2030-01-31T09:00:00+01:00",
         "end": said["end"],
         "misfire": "skip",
         "overlap": "skip",
@@ -432,8 +433,8 @@ async def test_a_schedule_whose_options_would_be_lost_is_not_changed_here(memory
         ("jitter", "long", "seconds"),
         ("jitter", "nan", "seconds"),
         ("jitter", "-1", "seconds"),
-        ("start", "tomorrow", "2030-01-31T09:00Z"),
-        ("start", "2030-01-31T09:00", "offset"),
+        ("start", "tomorrow", "2030-01-31 09:00"),
+        ("start", "0001-01-01", "outside of the years"),
         ("end", "2029-01-31T09:00Z", "after start"),
     ],
 )
@@ -485,6 +486,13 @@ async def test_next_times_are_told_before_it_is_made(memory_site):
     ]
     assert "every Monday at 09:00" in answer.text
     assert "<html" not in answer.text
+    for first, start in (("03", "2030-06-03 09:00"), ("10", "2030-06-03 09:00:01"), ("10", "2030-06-03 07:01Z")):
+        query["start"] = start  # by the zone's clocks, unless it says otherwise
+        answer = await memory_site.admin.get("/ui/schedules/preview", params=query, headers=HTML)
+        assert f'datetime="2030-06-{first}T09:00:00+02:00"' in answer.text.partition("</li>")[0]
+    query["start"] = "0001-01-01"
+    answer = await memory_site.admin.get("/ui/schedules/preview", params=query, headers=HTML)
+    assert (answer.status_code, "every Monday" in answer.text) == (200, True)
     for wrong in ({"expression": "never ever"}, {"expression": "@daily", "tz": "Nowhere"}):
         answer = await memory_site.admin.get("/ui/schedules/preview", params=wrong, headers=HTML)
         assert 'class="wrong"' in answer.text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, tzinfo
 from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
 
+from stoker.clock import to_datetime
 from stoker.errors import InvalidArguments, InvalidOption
 from stoker.web.present import encoded
 
@@ -73,12 +75,18 @@ def seconds(text: str) -> float:
         raise InvalidOption(f"write seconds, as 60 or 0.5, not {text[:50]!r}") from None
 
 
-def moment_of(text: str) -> datetime:
-    """An aware datetime."""
+def moment_in(where: tzinfo, text: str) -> datetime:
+    """A moment by the clocks of this zone, if the text names no other offset from UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidOption(f"write a time as 2030-01-31T09:00Z, not {text[:50]!r}") from None
-    if moment.utcoffset() is None:
-        raise InvalidOption("say where that is: add Z for UTC, or an offset as +02:00")
-    return moment
+        raise InvalidOption(f"write a time as 2030-01-31 09:00, not {text[:50]!r}") from None
+    return moment if moment.utcoffset() is not None else moment.replace(tzinfo=where)
+
+
+def moment_text(instant: int, where: tzinfo) -> str:
+    """The instant as a field shows it: for `moment_in` to read back, in whatever zone."""
+    moment = to_datetime(instant)
+    with suppress(OverflowError):  # there, it is the year 0 or 10000
+        moment = moment.astimezone(where)
+    return moment.isoformat().replace("+00:00", "Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stoker.app import Stoker
-from stoker.clock import SECOND, to_datetime
+from stoker.clock import SECOND
 from stoker.errors import InvalidArguments, InvalidOption, TaskError
 from stoker.options import Options
 from stoker.schedule_options import name_of
@@ -18,7 +19,7 @@ from stoker.timing.definition import Definition, Misfire, Overlap
 from stoker.timing.expression import parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
-from stoker.web.dashboard.fields import json_list, json_object, json_text, moment_of, seconds, whole_number
+from stoker.web.dashboard.fields import json_list, json_object, json_text, moment_in, moment_text, seconds, whole_number
 from stoker.web.present import HIDDEN, Presenter
 
 FIELDS: Final = (
@@ -59,17 +60,19 @@ def wanted(draft: Draft, app: Stoker, known: Known | None = None) -> Wanted | No
     args: list[Any] = draft.read("args", json_list, [])
     kwargs: dict[str, Any] = draft.read("kwargs", json_object, {})
     jobs = {"queue": draft.read("queue", _queue, None), "priority": draft.read("priority", _priority, None)}
+    tz = draft.read("tz", _zone, None)
+    moment = partial(moment_in, zone(tz))
     given = {name: option for name, option in jobs.items() if option is not None}
     options = {
         "name": draft.read("name", name_of, texts["task"]),
         "args": args if known is None else revealed(args, *known.args),
         "kwargs": kwargs if known is None else revealed(kwargs, *known.kwargs),
-        "tz": draft.read("tz", _zone, None),
+        "tz": tz,
         "misfire": texts["misfire"] or Misfire.ONE,
         "overlap": texts["overlap"] or Overlap.ALLOW,
         "jitter": draft.read("jitter", seconds, 0.0),
-        "start": draft.read("start", moment_of, None),
-        "end": draft.read("end", moment_of, None),
+        "start": draft.read("start", moment, None),
+        "end": draft.read("end", moment, None),
         "run_on_start": texts["run_on_start"] == "yes",
         "options": given if known is None else {**known.kept, **given},
     }
@@ -137,6 +140,7 @@ class Known:
     def texts(self) -> Mapping[str, str]:
         """What the form shows."""
         definition = self._definition
+        where = zone(definition.tz)
         return {
             "expression": definition.expression,
             "task": definition.job.task,
@@ -148,8 +152,8 @@ class Known:
             "misfire": definition.misfire.value,
             "overlap": definition.overlap.value,
             "jitter": f"{definition.jitter / SECOND:g}" if definition.jitter else "",
-            "start": _iso(definition.start),
-            "end": _iso(definition.end),
+            "start": "" if definition.start is None else moment_text(definition.start, where),
+            "end": "" if definition.end is None else moment_text(definition.end, where),
             "run_on_start": "yes" if definition.run_on_start else "",
         }
 
@@ -178,7 +182,3 @@ def _priority(text: str) -> int:
 
 def _queue(text: str) -> str:
     return Options().using({"queue": text}).queue
-
-
-def _iso(instant: int | None) -> str:
-    return "" if instant is None else to_datetime(instant).isoformat().replace("+00:00", "Z")

@@ -25,7 +25,7 @@ from stoker.timing.definition import BY_HAND, read
 from stoker.timing.expression import EXAMPLES, parse
 from stoker.timing.zone import zone
 from stoker.web.dashboard.draft import Draft
-from stoker.web.dashboard.fields import moment_of
+from stoker.web.dashboard.fields import moment_in
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.schedule_form import EMPTY, FIELDS, Known, Wanted, wanted
@@ -233,7 +233,8 @@ def preview(draft: Draft, now: int) -> Mapping[str, Any]:
     if not texts["expression"]:
         return facts
     try:
-        start, end = (_moment(texts[name]) for name in ("start", "end"))
+        where = zone(texts["tz"] or None)
+        start, end = (moment_in(where, texts[name]) if texts[name] else None for name in ("start", "end"))
         facts["times"] = times(texts["expression"], texts["tz"], start, end, now, _PREVIEWED)
         facts["said"] = spoken(texts["expression"])
     except InvalidOption as error:
@@ -259,10 +260,6 @@ def _row(record: ScheduleRecord, now: int, count: int = _COMING) -> Row:
         return Row(record, spoken(record.expression), ())
     shown = times(record.expression, record.tz, record.start, record.end, now, count)
     return Row(record, spoken(record.expression), shown)
-
-
-def _moment(text: str) -> datetime | None:
-    return moment_of(text) if text else None
 
 
 def _matches(record: ScheduleRecord, text: str) -> bool:
