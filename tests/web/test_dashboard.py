@@ -307,6 +307,8 @@ async def test_many_jobs_are_changed_after_a_question_that_counts_them(site: Any
     await site.work()
     await site.enqueue("ann", "jobs.add", (1,))
     client = site.admin
+    asked = parsed(await post(client, "/ui/jobs/ask", {"action": "delete", "scope": "all", "filter": "owner=ann"}))
+    assert "Among them: 1 queued, 3 failed." in asked.text, "who deletes what has not run should know it"
     filter = {"scope": "all", "filter": "state=failed&owner=ann"}
     asked = parsed(await post(client, "/ui/jobs/ask", {"action": "retry", **filter}))
     assert "Retry 3 jobs?" in asked.text

@@ -21,7 +21,7 @@ from stoker.web.dashboard.choice import Choice
 from stoker.web.dashboard.form import Form
 from stoker.web.dashboard.page import Facts, Page, Post, Tab
 from stoker.web.dashboard.visit import Visit
-from stoker.web.dashboard.words import call
+from stoker.web.dashboard.words import by_state, call
 from stoker.web.desk import Desk
 from stoker.web.pieces import pieces
 from stoker.web.problem import Problem
@@ -120,11 +120,14 @@ class JobPages:
     # --- changing many ----------------------------------------------------------------------------------------------
 
     async def _ask(self, visit: Visit, form: Form) -> Response:
-        amending = Amending.of(form)
-        count = None
+        amending, ask, reach = Amending.of(form), self._desk.answers.ask, visit.reach
+        facts: dict[str, Any] = {"amending": amending, "chosen": len(amending.ids), "patience": _PATIENCE}
+        facts |= {"count": None, "states": None}
         with suppress(TookTooLong):
-            count = await self._desk.answers.ask(visit.reach.eligible(amending.filter, amending.action), _PATIENCE)
-        facts = {"amending": amending, "count": count, "chosen": len(amending.ids), "patience": _PATIENCE}
+            facts["count"] = await ask(reach.eligible(amending.filter, amending.action), _PATIENCE)
+            if amending.action is Action.DELETE:  # whoever deletes what has not run should know it
+                counts = await ask(reach.counting(amending.filter), _PATIENCE)
+                facts["states"] = by_state(counts)
         return visit.show("jobs_ask.html", facts)
 
     async def _do(self, visit: Visit, form: Form) -> Response:

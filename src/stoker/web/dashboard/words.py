@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 from stoker import clock
+from stoker.job import State
 from stoker.web.dashboard.fields import json_text
 from stoker.web.present import encoded
 
@@ -35,6 +36,11 @@ def compact(number: float) -> str:
 def counted(number: int, noun: str, many: str = "") -> str:
     """`1 job`, `12,345 jobs`."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def by_state(counts: Mapping[str, int]) -> str:
+    """`12 queued, 1,400 completed`: in the order in which a job goes through them."""
+    return ", ".join(f"{counts[state]:,} {state}" for state in State if counts.get(state))
 
 
 def sentence(text: str) -> str:
