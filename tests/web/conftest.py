@@ -158,6 +158,12 @@ async def background_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> As
         yield made
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is first made, or shares a busy machine with others, is ready all the same."""
+    monkeypatch.setattr("stoker.web.health._WITHIN", 60.0)
+
+
 @asynccontextmanager
 async def _on(app: Stoker) -> AsyncIterator[Site]:
     declare(app)

@@ -84,8 +84,8 @@ async def test_a_store_that_never_answers_is_not_ready(memory_site: Any, monkeyp
     async def hang(*_: Any) -> Any:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(health, "_WITHIN", 0.01)
     with monkeypatch.context() as patched:
+        patched.setattr(health, "_WITHIN", 0.01)
         patched.setattr(MemoryDriver, "ask", hang)
         said = await memory_site.by(None).get("/health/ready")
         assert (said.status_code, said.headers["retry-after"]) == (503, "2")
@@ -109,14 +109,14 @@ async def test_a_store_that_is_yet_to_be_migrated_is_not_ready(
     assert (said.status_code, said.json()["type"]) == (503, "urn:stoker:not-migrated")
 
 
-async def test_the_first_request_makes_the_store(site: Any) -> None:
+async def test_the_first_request_makes_the_store(site: Any, unhurried: None) -> None:
     """Nothing was opened before, and whoever asks first does not wait for another."""
     assert (await site.by(None).get("/health/ready")).status_code == 200
     assert (await site.ann.get("/jobs")).json() == {"jobs": [], "next": None}
 
 
 @pytest.mark.parametrize("kind", ["postgres", "redis"])
-async def test_a_server_that_stops_and_comes_back(kind: str) -> None:
+async def test_a_server_that_stops_and_comes_back(kind: str, unhurried: None) -> None:
     """The real thing: the same application answers 503 meanwhile, and the right thing after."""
     make = PostgresServer if kind == "postgres" else lambda: RedisServer(durable=True)
     try:

@@ -24,6 +24,9 @@ from web.pages import parsed, post
 
 pytestmark = pytest.mark.asyncio
 
+LONG = 120.0
+"""Seconds, more than the server may take to say that it is ready."""
+
 
 async def test_a_token_shows_nobody_the_key(memory_site: Any) -> None:
     made = (await memory_site.ann.post("/jobs", json={"task": "jobs.add", "args": [1], "options": {"key": "k"}})).json()
@@ -122,20 +125,20 @@ async def test_a_page_of_large_records_is_read_in_pieces(site: Any, monkeypatch:
     assert max(read) <= 16
 
 
-async def test_searches_do_not_make_the_server_look_dead(tmp_path: Path) -> None:
+async def test_searches_do_not_make_the_server_look_dead(tmp_path: Path, unhurried: None) -> None:
     app = Stoker(f"sqlite:///{tmp_path}/jobs.db")
     site = Site(app, AsyncExitStack())
     ready = threading.Event()
 
     def search() -> Plan[Any]:
         def steps() -> Steps[None]:
-            ready.wait(30)
+            ready.wait(LONG)
             yield Statement("SELECT 1")
 
         return Plan(steps, name="find", writes=False, wakes=False)
 
     answers = site.web.state.desk.answers
-    searches = [asyncio.ensure_future(answers.ask(search(), 30)) for _ in range(8)]
+    searches = [asyncio.ensure_future(answers.ask(search(), LONG)) for _ in range(8)]
     for _ in range(10):
         await asyncio.sleep(0)
     try:
