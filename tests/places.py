@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,14 +26,21 @@ _started: list[Any] = []
 
 def started(make: Callable[[], Any]) -> Any:
     """The server, running. Where its programs are missing the test is skipped, but not under CI."""
-    try:
-        server = make()
-    except ServerMissing as missing:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(missing))
-    _started.append(server)
-    return server.start()
+    for last in (False, False, True):
+        try:
+            server = make()
+        except ServerMissing as missing:
+            if "CI" in os.environ:
+                raise
+            pytest.skip(str(missing))
+        _started.append(server)
+        try:
+            return server.start()
+        except RuntimeError:  # it ended: somebody took the port between its choice and its use
+            if last:
+                raise
+            _started.pop().close()
+    raise AssertionError("the last try returns or raises")
 
 
 @cache
@@ -47,7 +55,18 @@ def redis() -> RedisServer:
 
 @cache
 def cluster() -> RedisCluster:
-    return started(RedisCluster)
+    made = started(RedisCluster)
+    for node in made.nodes:  # on a busy machine a node may be silent for long, and is not gone
+        node.cli("CONFIG", "SET", "cluster-node-timeout", "60000")
+    return made
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port of this machine at which nobody answers: it is held, so that no other process listens there meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def close_all() -> None:
