@@ -187,6 +187,8 @@ def test_no_hot_verb_walks_all_jobs(url: str) -> None:
     store, driver = connect(url)
     driver.run(store.migrate())
     driver.close()  # then its counts arrive
+    # The server may come by once a minute and analyze the table: then it knows how small it is, and likes to walk it.
+    places.postgres().sql(f"ALTER TABLE {url.rpartition('=')[2]}.jobs SET (autovacuum_enabled = off)")
     before = scans(url)
     store, driver = connect(url)
     driver.run(store.register(Worker(id="w", host="h", pid=1, version="1", concurrency=1), 3_600_000_000))
