@@ -23,6 +23,7 @@ from stoker.worker.attempt import Attempt
 from stoker.worker.keeper import Keeper
 
 HOUR = 3600.0
+START = 1_767_225_600 * SECOND
 
 
 class Line(MemoryDriver):
@@ -50,10 +51,10 @@ class Loop:
 
 
 class Ship:
-    """A keeper without its thread, on a store in memory, with one job that runs."""
+    """A keeper without its thread, on a store in memory whose clock stands still, with one job that runs."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore()
+        self.store = MemoryStore(lambda: START)  # else a minute may end between two tallies, which then are not one
         self.line = Line()
         self.events: list[Event] = []
         self.orders: list[Orders] = []
@@ -233,7 +234,8 @@ def tallies(ship: Ship) -> list[Tally]:
     ]
 
 
-def test_ends_are_told_by_queue_when_it_is_time(ship: Ship) -> None:
+def test_ends_are_told_by_queue_when_it_is_time(ship: Ship, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallying, "EVERY", HOUR)  # however long the test takes, it is too soon
     sheet = ship.keeper.tallying
     for verdict in Verdict:
         sheet.count("mail", verdict)
