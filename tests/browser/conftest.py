@@ -39,16 +39,25 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page as a new visitor: `visit(url, width=…, dark=…, headers=…)`. An error of a script fails the test."""
+    """Opens a page as a new visitor: `visit(url, width=…, dark=…, headers=…, zone=…)`. An error of a script fails the
+    test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(url: str, *, width: int = 1280, dark: bool = False, headers: dict[str, str] | None = None) -> Page:
+    def open_page(
+        url: str,
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        headers: dict[str, str] | None = None,
+        zone: str | None = None,
+    ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
             extra_http_headers=headers or {},
+            timezone_id=zone,
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
