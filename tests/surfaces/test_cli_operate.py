@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 
@@ -213,7 +214,7 @@ def test_damage_inside(shop):
     for log in shop.folder.glob("jobs.db-*"):
         assert log.stat().st_size == 0
     data = bytearray(path.read_bytes())
-    data[8192 : len(data) - 4096] = os.urandom(len(data) - 12288)
+    data[8192 : len(data) - 4096] = random.Random(7).randbytes(len(data) - 12288)
     path.write_bytes(data)
     assert checks(shop, 1)["integrity"]["status"] == "problem"
 
