@@ -95,7 +95,7 @@ def test_a_search_from_form_to_result(tmp_path, name):
             assert other.get(path).status_code == 404, path
         assert other.get("/stoker/jobs").json()["jobs"] == []
         assert [record["id"] for record in client.get("/stoker/jobs").json()["jobs"]] == [job]
-        assert httpx.get(f"{url}/stoker/jobs/{job}").status_code == 401
+        assert httpx.get(f"{url}/stoker/jobs/{job}", timeout=WAIT).status_code == 401
 
 
 def followed(url: str, job: str, token: str) -> dict:
@@ -120,7 +120,7 @@ def test_what_is_typed_is_shown_and_never_run(tmp_path, name):
         form = client.get("/searches")
         assert (form.status_code, form.headers["location"]) == (303, "/")
         assert client.get("/searches/nothing").status_code == 404
-        forged = httpx.get(f"{url}/stoker/jobs", cookies={"visitor": "admin"})
+        forged = httpx.get(f"{url}/stoker/jobs", cookies={"visitor": "admin"}, timeout=WAIT)
         assert forged.status_code == 401
 
 

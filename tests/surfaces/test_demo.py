@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 PHRASE = "race condition"
-WAIT = 60.0
+WAIT = 120.0
 """seconds after which a test gives up; nothing is expected to take so long"""
 SLOW = ("--slow", "4")
 """spreads the work, so that there is a time to kill somebody"""

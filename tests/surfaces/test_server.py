@@ -155,7 +155,7 @@ class Hall:
             stderr=subprocess.PIPE,
             text=True,
         )
-        bell = threading.Timer(WAIT, process.kill)
+        bell = threading.Timer(2 * WAIT, process.kill)  # whoever waits for something gives up before
         bell.start()
         try:
             yield process
@@ -325,8 +325,8 @@ def test_a_request_under_way_ends(hall, eventually):
 def accepts(url: str) -> bool:
     parts = httpx.URL(url)
     try:
-        socket.create_connection((parts.host, parts.port), 5).close()
-    except ConnectionRefusedError:
+        socket.create_connection((parts.host, parts.port), WAIT).close()
+    except ConnectionError:  # refused, or reset where it stopped listening just then
         return False
     return True
 
@@ -356,11 +356,12 @@ def test_identify_says_who_asks(hall):
     (hall.folder / "stoker.toml").write_text('app = "served:app"\nidentify = "who:identify"\n')
     with hall.running("server", "--host", "0.0.0.0") as running:
         url = running.url.replace("0.0.0.0", "127.0.0.1") + "jobs"
-        assert httpx.get(url).status_code == 401
-        made = httpx.post(url, json={"task": "served.add", "args": [1, 2]}, headers={"x-user": "bob"}).json()
-        assert made["owner"] == "bob"
-        for name, status in (("bob", 200), ("eve", 404), ("ada", 200)):
-            assert httpx.get(f"{url}/{made['id']}", headers={"x-user": name}).status_code == status
+        with httpx.Client(timeout=WAIT) as client:
+            assert client.get(url).status_code == 401
+            made = client.post(url, json={"task": "served.add", "args": [1, 2]}, headers={"x-user": "bob"}).json()
+            assert made["owner"] == "bob"
+            for name, status in (("bob", 200), ("eve", 404), ("ada", 200)):
+                assert client.get(f"{url}/{made['id']}", headers={"x-user": name}).status_code == status
 
 
 @pytest.mark.parametrize(("command", "host"), [("start", "0.0.0.0"), ("server", "::")])
@@ -380,7 +381,10 @@ def test_tokens_are_not_logged(hall):
         id = running.enqueue("add", 1, 2)
         assert running.client.get(f"jobs/{id}", params={"token": token}).status_code == 200
         address = f"{running.url.replace('http', 'ws')}jobs/{id}/ws?token={token}"
-        with suppress(WebSocketException), connect(address) as opened:  # what it says is another test's matter
+        with (
+            suppress(WebSocketException),
+            connect(address, open_timeout=WAIT) as opened,
+        ):  # what it says is another test's matter
             opened.recv(WAIT)
         _, err = running.end()
     assert "started on" in err
@@ -392,7 +396,8 @@ def test_a_prefix_may_be_taken_off_by_the_proxy_or_left_on(hall, path):
     with hall.running("server", "--prefix", "/ops/stoker/") as running:
         parts = httpx.URL(running.url)
         assert parts.path == "/ops/stoker/"
-        answer = httpx.post(f"http://{parts.host}:{parts.port}/{path}", json={"task": "served.add", "args": [1, 2]})
+        where = f"http://{parts.host}:{parts.port}/{path}"
+        answer = httpx.post(where, json={"task": "served.add", "args": [1, 2]}, timeout=WAIT)
         assert answer.status_code == 202
         assert answer.headers["location"] == f"/ops/stoker/jobs/{answer.json()['id']}"
 

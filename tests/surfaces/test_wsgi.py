@@ -69,17 +69,18 @@ def site() -> Iterator[Site]:
 
 
 def test_the_api_is_there_beside_the_application(site):
-    assert httpx.get(site.url).text == "hello"
-    assert httpx.get(f"{site.url}/stoker/jobs").status_code == 401
+    assert httpx.get(site.url, timeout=WAIT).text == "hello"
+    assert httpx.get(f"{site.url}/stoker/jobs", timeout=WAIT).status_code == 401
     with site.client("ada") as ada, site.client("bob") as bob:
         made = ada.post("/jobs", json={"task": "slow"})
         assert made.status_code == 202
         assert made.headers["location"] == f"/stoker/jobs/{made.json()['id']}"
         site.go.set()
         assert site.app.jobs.handle(made.json()["id"]).result(WAIT) == "done"
-        assert httpx.get(site.url + made.headers["location"], headers={"x-user": "ada"}).json()["result"] == "done"
+        where = site.url + made.headers["location"]
+        assert httpx.get(where, headers={"x-user": "ada"}, timeout=WAIT).json()["result"] == "done"
         assert bob.get(f"/jobs/{made.json()['id']}").status_code == 404
-    assert "stoker-progress" in httpx.get(f"{site.url}/stoker/static/progress.js").text
+    assert "stoker-progress" in httpx.get(f"{site.url}/stoker/static/progress.js", timeout=WAIT).text
 
 
 def test_a_stream_holds_a_thread_and_others_poll_once_there_are_enough(site):
