@@ -56,6 +56,8 @@ def test_every_attempt_has_a_log_of_its_own(place: Any) -> None:
 
 
 def test_however_an_attempt_ends_its_last_lines_are_kept(place: Any) -> None:
+    snoozed: list[str] = []  # the log does not say: a line may have reached the store before the attempt ends
+
     @place.app.task
     async def end(how: str, ctx: Context) -> None:
         ctx.log.info("the last words before %s", how)
@@ -63,7 +65,8 @@ def test_however_an_attempt_ends_its_last_lines_are_kept(place: Any) -> None:
             raise ValueError
         if how == "cancel":
             raise Cancel("enough")
-        if how == "snooze" and len(place.app.jobs.logs(ctx.job_id)) == 0:
+        if how == "snooze" and not snoozed:
+            snoozed.append(ctx.job_id)
             raise Snooze(0)
 
     place.work()
