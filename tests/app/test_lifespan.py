@@ -90,14 +90,16 @@ def served(folder: Path, framework: str, place: str, servers: int = 1) -> Iterat
     """Uvicorn with that many processes, and its URL."""
     (folder / "work.py").write_text(APP)
     (folder / "main.py").write_text(FRAMEWORKS[framework])
+    command = ["uvicorn", "main:api", "--port", "0", "--workers", str(servers), "--no-access-log"]
+    patience = ["--timeout-worker-healthcheck", "60"]  # else one that does not get the CPU for a while is killed
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "main:api", "--port", "0", "--workers", str(servers), "--no-access-log"],
+        [sys.executable, "-m", *command, *patience],
         cwd=folder,
         env=os.environ | {"PLACE": place, "SERVERS": str(servers), "PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )
-    bell = threading.Timer(2 * WAIT, process.kill)
+    bell = threading.Timer(4 * WAIT, process.kill)
     bell.start()
     try:
         assert process.stderr is not None
