@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from stoker.worker.loop import WorkerLoop
 
 QUEUES = ("queue-memory", "queue-sqlite", "queue-postgres", "queue-redis")
 PLACES = (*QUEUES, "async", "foreground")
+PATIENCE = 180.0
+"""seconds before a worker that should have begun, or ended, is given up"""
 
 
 class Serving:
@@ -32,18 +35,19 @@ class Serving:
 
     def start(self) -> Serving:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(PATIENCE)
         if self.error is not None:
             raise self.error
         return self
 
     def stop(self, grace: float | None = None) -> None:
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self.worker.stop, grace)
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self.worker.stop, grace)
         self.join()
 
     def join(self) -> None:
-        self._thread.join(60)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the worker did not end"
         if self.error is not None:
             raise self.error

@@ -249,7 +249,7 @@ def test_a_connection_to_another_database_is_refused(place: Any, double: Any) ->
                 double.enqueue(1, connection=connection)
             assert connection.execute("SELECT 1").fetchone() == (1,), "their transaction goes on"
     finally:
-        places.postgres().sql("DROP DATABASE elsewhere")
+        places.postgres().sql("DROP DATABASE elsewhere WITH (FORCE)")  # the server may not know yet that all have left
 
 
 def test_apps_in_schemas_of_their_own_share_a_connection(make_place: Any) -> None:
