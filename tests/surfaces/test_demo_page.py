@@ -63,7 +63,7 @@ def test_a_search_from_form_to_ranked_result(texts, surroundings):
         job = job_of(search)
         assert search.history[0].status_code == 303
         token = unescape(re.search(r'<stoker-progress job="[^"]+" token="([^"]+)"', search.text)[1])
-        record = httpx.get(f"{url}/stoker/jobs/{job}", params={"token": token}).raise_for_status().json()
+        record = httpx.get(f"{url}/stoker/jobs/{job}", params={"token": token}, timeout=WAIT).raise_for_status().json()
         assert re.fullmatch(r"visitor-[0-9a-f]{6}", record["owner"])
 
         result = until(
