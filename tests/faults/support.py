@@ -17,7 +17,7 @@ import pytest
 
 import places
 from faults.history import History, record
-from stoker import Stoker, StoreUnavailable
+from stoker import Stoker, StoreUnavailable, clock
 from stoker.clock import IdSource
 from stoker.connect import connect
 from stoker.job import FINAL, Job, NewJob
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 TESTS = Path(__file__).parents[1]
 LEASE = 2.0
+"""seconds, of workers that are to lose it: a busy machine may take it from any that lives on it"""
+STEADY = 60.0
+"""seconds, of all others: however long they do not get the CPU, their jobs stay theirs"""
 PATIENCE = 60.0
 """seconds before a condition that should come true is given up; never what a test waits for"""
 
@@ -112,9 +115,9 @@ class Process:
         self._popen.terminate()
         return self.wait()
 
-    def wait(self) -> int:
+    def wait(self, patience: float = PATIENCE) -> int:
         """Its exit code, once it has ended."""
-        return self._popen.wait(PATIENCE)
+        return self._popen.wait(patience)
 
 
 class World:
@@ -183,6 +186,25 @@ class World:
         until(lambda: self.job(id).finished, f"{id} ends")
         return self.job(id)
 
+    # --- leases -----------------------------------------------------------------------------------------------------
+
+    def lapse(self, pid: int) -> None:
+        """Have the lease of a dead worker run out now, so that the next one to look gives its jobs back.
+
+        Workers that are killed hold a long lease up to then, and lose nothing before their time.
+        """
+        for worker in self.app.workers.list():
+            if worker.pid == pid:
+                self.app.engine.run(self.app.engine.connection.store.heartbeat(worker.id, (), 1))
+
+    def outlast(self, pid: int) -> None:
+        """Wait until the lease of a worker that stands still has run out."""
+
+        def over() -> bool:
+            return all(clock.now() > worker.lease_until for worker in self.app.workers.list() if worker.pid == pid)
+
+        until(over, "its lease runs out")
+
     # --- history ----------------------------------------------------------------------------------------------------
 
     @property
@@ -239,7 +261,7 @@ class World:
     def run(self, code: str, *args: str, **more: Any) -> str:
         """Run a script to its end; what it printed. It must end well."""
         process = self.start("-c", code, *args, **more)
-        assert process.wait() == 0, process.log
+        assert process.wait(3 * PATIENCE) == 0, process.log  # a script may start many processes
         return process.output
 
     def start_worker(
@@ -253,7 +275,7 @@ class World:
         **options: Any,
     ) -> Process:
         """Start a worker, or a fleet. The one place that knows the command."""
-        options = {"concurrency": 8, "lease": LEASE, "grace": 1.0, **options}
+        options = {"concurrency": 8, "lease": STEADY, "grace": 1.0, **options}
         process = self.start("-c", _WORK, target, json.dumps(options), str(processes), fault=fault, **environment or {})
         if ready:
             until(lambda: process.begun or not process.alive, "the worker starts")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.support import World, until, with_option
+from faults.support import LEASE, World, until, with_option
 from stoker import StoreBroken, StoreUnavailable
 from stoker.job import State
 
@@ -110,7 +110,7 @@ def test_a_full_disk_for_longer_than_the_lease(cramped: World, small_disk: Path)
     world = cramped
     ids = [world.enqueue("big", world.gate()) for _ in range(4)]
     running = world.enqueue("hold", world.gate("later"))
-    worker = world.start_worker()
+    worker = world.start_worker(lease=LEASE)
     for id in (*ids, running):
         world.starts(id)
     filler = fill(small_disk)
@@ -199,7 +199,7 @@ def test_a_locked_file_is_waited_for(world: World):
 def test_a_file_that_is_locked_past_the_timeout(world: World):
     world.url = with_option(world.url, "timeout=0.5")
     job = world.enqueue("hold", world.gate())
-    worker = world.start_worker()
+    worker = world.start_worker(lease=LEASE)
     world.starts(job)
     with locked(world):
         world.open(world.gate())

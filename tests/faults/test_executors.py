@@ -22,6 +22,14 @@ def gone(pid: int) -> bool:
     return state_of(pid) in ("", "Z", "X")
 
 
+def with_patience(world: World) -> str:
+    """The same app, whose worker kills no process for being slow to obey."""
+    (world.folder / "patient.py").write_text(
+        "from faults.jobs import app\nfrom stoker.worker import processes\nprocesses.KILL_AFTER = 3600.0\n"
+    )
+    return "patient:app"
+
+
 def test_a_killed_child_is_a_crash_and_not_the_workers(world: World):
     job = world.enqueue("hold_in_process", world.gate())
     beside = world.enqueue("hold", world.gate())
@@ -77,6 +85,7 @@ def test_no_child_outlives_its_worker(world: World):
     worker.kill()
     until(lambda: gone(pid), "the child ends")
     write(world.path, "dead", victim=pid)
+    world.lapse(worker.pid)
     world.start_worker()
     world.starts(job, 2)
     world.open(world.gate())
@@ -109,7 +118,7 @@ def test_a_job_in_a_thread_that_is_cancelled_sees_it(world: World):
 
 def test_a_job_in_a_process_that_is_cancelled_sees_it_and_its_process_is_kept(world: World):
     job = world.enqueue("hold_in_process", world.gate())
-    world.start_worker()
+    world.start_worker(with_patience(world))
     pid = runner(world, job)
     assert world.app.jobs.cancel(job) == 1
     assert world.ends(job).state is State.CANCELLED
@@ -141,7 +150,7 @@ def test_a_job_that_ignores_its_cancel_and_returns_is_completed(world: World):
         gate = world.gate(task)
         job = world.enqueue(task, gate, *args)
         if task == "hold_stubbornly":
-            world.start_worker()
+            world.start_worker(with_patience(world))
         world.starts(job)
         assert world.app.jobs.cancel(job) == 1
         until(lambda job=job: world.happened("told", job), "it is told")
@@ -171,6 +180,7 @@ def test_a_cancelled_job_whose_worker_dies_ends_as_cancelled(world: World):
     world.starts(job)
     assert world.app.jobs.cancel(job, reason="enough") == 1
     worker.kill()
+    world.lapse(worker.pid)
     world.start_worker()
     record = world.ends(job)
     assert (record.state, record.error, record.crashes) == (State.CANCELLED, "enough", 1)
@@ -234,6 +244,7 @@ def test_what_reached_the_store_outlives_the_worker(world: World):
     worker = world.start_worker()
     until(lambda: narrated(world, job) == [(1, told(0, 5))], "it is kept")
     worker.kill()
+    world.lapse(worker.pid)
     world.start_worker()
     world.starts(job, 2)
     world.open(world.gate())

@@ -30,6 +30,7 @@ def test_a_killed_child_is_replaced_and_its_jobs_run(world: World):
     assert victim in children_of(fleet.pid)
     os.kill(victim, signal.SIGKILL)
     write(world.path, "dead", victim=victim)
+    world.lapse(victim)
     until(lambda: len(children_of(fleet.pid)) == 2 and victim not in children_of(fleet.pid), "another is started")
     assert "ended with signal SIGKILL; starting another" in fleet.log
     world.starts(job, 2)

@@ -97,7 +97,7 @@ for thread in threads:
     thread.join()
 app.close()
 """
-    output = world.run(FORKED + code, STOKER_URL=with_option(world.url, "timeout=10"))
+    output = world.run(FORKED + code, STOKER_URL=with_option(world.url, "timeout=60"))
     jobs = world.jobs()
     assert len(ids(output)) == 36
     assert set(ids(output)) <= jobs.keys()

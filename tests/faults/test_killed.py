@@ -12,6 +12,7 @@ import pytest
 from faults.support import LEASE, World, both_settings, stands_still, until
 from stoker import clock
 from stoker.job import State
+from stoker.store import Recovered
 
 
 def enqueue_as_app(world: World, task: str, args: list, options: dict, **more):
@@ -56,6 +57,7 @@ def test_worker_killed_after_its_claim_committed(world: World):
     victim = world.start_worker(fault={"plan": "exchange", "when": "after", "having": "claims"}, ready=False)
     assert victim.wait() == -signal.SIGKILL
     assert world.job(job).state is State.PROCESSING
+    world.lapse(victim.pid)
     world.start_worker()
     record = world.ends(job)
     assert (record.state, record.attempt, record.crashes, record.fence) == (State.COMPLETED, 2, 1, 2)
@@ -79,6 +81,7 @@ def test_worker_killed_in_the_middle_of_a_task(world: World):
     victim = world.start_worker()
     world.starts(job)
     victim.kill()
+    world.lapse(victim.pid)
     world.start_worker()
     world.starts(job, 2)
     world.open(gate)
@@ -94,6 +97,7 @@ def test_worker_killed_after_the_task_ended_and_before_it_settled(world: World):
     assert victim.wait() == -signal.SIGKILL
     assert [run.how for run in world.history.runs(job)] == ["returned"]
     assert world.job(job).state is State.PROCESSING
+    world.lapse(victim.pid)
     world.start_worker()
     record = world.ends(job)
     assert (record.state, record.attempt, record.crashes) == (State.COMPLETED, 2, 1)
@@ -106,6 +110,7 @@ def test_worker_killed_after_its_settle_committed(world: World):
     job = world.enqueue("quick")
     victim = world.start_worker(fault={"plan": "exchange", "when": "after", "having": "outcomes"}, ready=False)
     assert victim.wait() == -signal.SIGKILL
+    world.lapse(victim.pid)
     world.start_worker()
     other = world.enqueue("quick")
     world.ends(other)
@@ -135,9 +140,10 @@ def taken_over(world: World, job: str) -> None:
 def test_stalled_worker_loses_its_lease_is_told_to_stop_and_its_settle_is_refused(world: World):
     gate = world.gate()
     job = world.enqueue("hold", gate)
-    stalled = world.start_worker()
+    stalled = world.start_worker(lease=LEASE)
     world.starts(job)
     stalled.stall()
+    world.outlast(stalled.pid)
     other = world.start_worker()
     taken_over(world, job)
     stalled.go_on()
@@ -161,11 +167,15 @@ def test_a_settle_sent_after_the_lease_was_lost_is_refused(world: World):
     """The worker stands still with its outcome in hand; meanwhile another one runs the job anew."""
     job = world.enqueue("quick", 0.5)
     stalled = world.start_worker(
-        fault={"plan": "exchange", "when": "before", "having": "outcomes", "signal": "SIGSTOP"}, ready=False
+        fault={"plan": "exchange", "when": "before", "having": "outcomes", "signal": "SIGSTOP"},
+        ready=False,
+        lease=LEASE,
     )
     until(lambda: world.struck, "it stands still")
+    world.outlast(stalled.pid)
     other = world.start_worker()
     assert world.ends(job).state is State.COMPLETED
+    until(lambda: world.happened("settled"), "its worker hears that it is settled")
     before = world.job(job)
     stalled.go_on()
     until(lambda: world.happened("refused"), "the late settle is refused")
@@ -183,9 +193,12 @@ def test_a_late_settle_does_not_end_the_run_of_another_worker(world: World, how:
     """By id and state alone it would: the job is processing, only not here."""
     job = world.enqueue("hold_again", world.gate(), how)
     stalled = world.start_worker(
-        fault={"plan": "exchange", "when": "before", "having": "outcomes", "signal": "SIGSTOP"}, ready=False
+        fault={"plan": "exchange", "when": "before", "having": "outcomes", "signal": "SIGSTOP"},
+        ready=False,
+        lease=LEASE,
     )
     until(lambda: world.struck, "it stands still")
+    world.outlast(stalled.pid)
     other = world.start_worker()
     world.starts(job, 2)
     stalled.go_on()
@@ -204,7 +217,9 @@ def test_a_late_settle_does_not_end_the_run_of_another_worker(world: World, how:
 
 def test_a_worker_whose_lease_is_over_claims_nothing(world: World):
     """It stands still on its way to a claim, and nobody is there to recover anything."""
-    stalled = world.start_worker(fault={"plan": "exchange", "when": "before", "signal": "SIGSTOP"}, ready=False)
+    stalled = world.start_worker(
+        fault={"plan": "exchange", "when": "before", "signal": "SIGSTOP"}, ready=False, lease=LEASE
+    )
     until(lambda: world.struck and stands_still(stalled.pid), "it stands still")
     job = world.enqueue("quick")
     [lapsed] = world.app.workers.list()
@@ -221,9 +236,10 @@ def test_a_claim_whose_reply_comes_after_the_lease_was_lost_is_not_started(world
     gate = world.gate()
     job = world.enqueue("hold", gate)
     stalled = world.start_worker(
-        fault={"plan": "exchange", "when": "after", "having": "claims", "signal": "SIGSTOP"}, ready=False
+        fault={"plan": "exchange", "when": "after", "having": "claims", "signal": "SIGSTOP"}, ready=False, lease=LEASE
     )
     until(lambda: world.struck, "it stands still")
+    world.outlast(stalled.pid)
     other = world.start_worker()
     world.starts(job)
     stalled.go_on()
@@ -244,6 +260,7 @@ def test_many_workers_that_recover_at_once_count_one_crash(world: World):
     for id in ids:
         world.starts(id)
     victim.kill()
+    world.lapse(victim.pid)
     for _ in range(3):
         world.start_worker(ready=False)
     for id in ids:
@@ -257,7 +274,9 @@ def test_many_workers_that_recover_at_once_count_one_crash(world: World):
 
 def test_a_job_of_one_attempt_survives_a_crash(world: World):
     job = world.enqueue("murder", 1, max_attempts=1)
-    world.start_worker(ready=False).wait()
+    victim = world.start_worker(ready=False)
+    victim.wait()
+    world.lapse(victim.pid)
     world.start_worker()
     record = world.ends(job)
     assert (record.state, record.attempt, record.crashes, record.max_attempts) == (State.COMPLETED, 2, 1, 1)
@@ -267,7 +286,7 @@ def test_a_job_of_one_attempt_survives_a_crash(world: World):
 def test_a_job_that_kills_every_worker_fails_at_its_cap_and_leaves_the_others_unharmed(world: World):
     killer = world.enqueue("murder", 1000, max_crashes=3)
     others = [world.enqueue("quick", 0.01) for _ in range(20)]
-    fleet = world.start_worker(processes=2, concurrency=4, ready=False)
+    fleet = world.start_worker(processes=2, concurrency=4, ready=False, lease=LEASE)
     record = world.ends(killer)
     assert (record.state, record.crashes, record.attempt) == (State.FAILED, 3, 3)
     assert [failure.type for failure in record.errors] == ["crashed"]
@@ -289,7 +308,7 @@ def test_workers_killed_again_and_again_under_load(world: World, seed: int):
     for index in range(4):
         world.enqueue("hold_in_thread", world.gate("soon"))
         world.enqueue("murder", index % 3)
-    workers = [world.start_worker(ready=False, concurrency=6) for _ in range(3)]
+    workers = [world.start_worker(ready=False, concurrency=6, lease=LEASE) for _ in range(3)]
     world.open(world.gate("soon"))
     for _ in range(12):
         world.enqueue("quick", 0.05, times=20)
@@ -297,12 +316,12 @@ def test_workers_killed_again_and_again_under_load(world: World, seed: int):
         _pass(chance.uniform(0.05, 0.6))
         place = chance.choice([place for place, worker in enumerate(workers) if worker.begun])
         workers[place].kill()
-        workers[place] = world.start_worker(ready=False, concurrency=6)
+        workers[place] = world.start_worker(ready=False, concurrency=6, lease=LEASE)
 
     def tend() -> bool:
         for place, worker in enumerate(workers):
             if not worker.alive:  # murdered
-                workers[place] = world.start_worker(ready=False, concurrency=6)
+                workers[place] = world.start_worker(ready=False, concurrency=6, lease=LEASE)
         return world.all_final()
 
     until(tend, "every job ends", 120)
@@ -316,13 +335,15 @@ def _pass(seconds: float) -> None:
 
 
 def test_leases_are_what_recovery_goes_by(world: World):
-    """A job that runs far longer than the lease is left alone while its worker lives."""
+    """A job that outruns the lease that its worker had at its start is left alone while its worker lives."""
     gate = world.gate()
     job = world.enqueue("hold", gate)
-    world.start_worker()
+    world.start_worker(lease=LEASE * 2)  # and so it may go without the CPU for longer than that of others
     world.starts(job)
+    [first] = world.app.workers.list()
     other = world.start_worker()
-    _pass(LEASE * 2)
+    until(lambda: clock.now() > first.lease_until, "the lease would be over")
+    assert world.app.engine.run(world.app.engine.connection.store.recover()) == Recovered()
     assert other.alive
     world.open(gate)
     record = world.ends(job)

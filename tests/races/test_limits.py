@@ -67,6 +67,7 @@ def test_a_crash_frees_its_place(world: World):
     victim = world.start_worker()
     world.starts(first)
     victim.kill()
+    world.lapse(victim.pid)
     assert world.job(second).attempt == 0
     world.open(gate)
     world.start_worker()
@@ -104,10 +105,11 @@ def test_a_limit_outlives_repeated_sigkill(world: World):
     limit = Limit("two", concurrency=2)
     world.enqueue("quick", 0.02, times=60, limit=limit)
     for _ in range(6):
-        worker = world.start_worker(lease=1.5)
+        worker = world.start_worker()
         done = len(world.history.of("ended"))
         until(lambda done=done: len(world.history.of("ended")) >= min(60, done + 4), "some are done")
         worker.kill()
+        world.lapse(worker.pid)
     worker = world.start_worker()
     until(world.all_final, "every job ends")
     worker.signal(signal.SIGTERM)
