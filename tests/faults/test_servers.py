@@ -15,11 +15,11 @@ from servers import PostgresServer, RedisSentinel, RedisServer
 
 import places
 from faults.proxy import Proxy
-from faults.support import PATIENCE, World, closing_world, until, with_option
+from faults.support import LEASE, PATIENCE, World, closing_world, until, with_option
 from stoker import Stoker, StoreUnavailable
 from stoker.job import State
 
-SOON = 15.0
+SOON = 30.0
 """seconds after the server's return by which a worker must be at work again"""
 
 
@@ -117,7 +117,7 @@ def all_completed(world: World) -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_the_server_ends_and_comes_back_under_load(own: Site, how: str):
     load(own)
-    workers = [own.start_worker(concurrency=6) for _ in range(2)]
+    workers = [own.start_worker(concurrency=6, lease=LEASE) for _ in range(2)]
     for round in range(3):
         pass_time(0.3)
         getattr(own.server, how)()
@@ -130,7 +130,7 @@ def test_the_server_ends_and_comes_back_under_load(own: Site, how: str):
 
 def test_connections_are_cut_again_and_again_under_load(own: Site):
     load(own)
-    workers = [own.start_worker(concurrency=6) for _ in range(2)]
+    workers = [own.start_worker(concurrency=6, lease=LEASE) for _ in range(2)]
     for _ in range(12):
         pass_time(0.15)
         own.cut_connections()
@@ -142,7 +142,7 @@ def test_connections_are_cut_again_and_again_under_load(own: Site):
 def test_the_network_breaks_again_and_again_under_load(wired: tuple[Site, Proxy]):
     world, proxy = wired
     load(world)
-    workers = [world.start_worker(concurrency=6) for _ in range(2)]
+    workers = [world.start_worker(concurrency=6, lease=LEASE) for _ in range(2)]
     for round in range(8):
         pass_time(0.2)
         proxy.refuse()
@@ -173,7 +173,7 @@ def test_a_network_that_swallows_everything_for_longer_than_a_lease(tmp_path: Pa
             with site(kind, folder, proxy) as world:
                 held = world.enqueue("hold", world.gate(kind))
                 world.url = with_option(world.url, "timeout=3")
-                worker = world.start_worker()
+                worker = world.start_worker(lease=LEASE)
                 world.starts(held)
                 proxy.mute()
                 until(lambda: "lost its lease" in worker.log, "the worker gives up its lease")
@@ -243,7 +243,7 @@ def test_liveness_is_false_while_the_server_is_away_and_work_goes_on_soon_after_
         own.server.start()
         until(lambda: working.worker.healthy, "it is alive again", SOON)
         until(lambda: _enqueued(lambda: tick.enqueue(2)), "a job can be enqueued", SOON)
-        until(lambda: ran == [1, 2], "it works again", SOON)
+        until(lambda: 2 in ran, "it works again", SOON)  # a call that failed may have made a job as well
     finally:
         working.stop()
 
@@ -257,7 +257,7 @@ def _enqueued(enqueue: Callable[[], Any]) -> bool:
 
 
 def test_a_sleeping_worker_is_woken_after_its_connections_were_cut(own: Site):
-    worker = own.start_worker()
+    worker = own.start_worker(lease=LEASE)
     assert own.ends(own.enqueue("quick")).state is State.COMPLETED
     for _ in range(3):
         own.cut_connections()
@@ -289,7 +289,7 @@ def test_a_server_without_room_for_more_clients(kind: str, tmp_path: Path):
     settings = {"max_connections": 15} if kind == "postgres" else {"maxclients": 15}
     with site(kind, tmp_path, **settings) as world:
         ids = [world.enqueue("hold", world.gate()) for _ in range(4)]
-        worker = world.start_worker()
+        worker = world.start_worker(lease=LEASE)
         for id in ids:
             world.starts(id)
         crowd = CROWDS[kind](world.server.port)
@@ -374,7 +374,7 @@ def test_a_redis_replica_takes_over(tmp_path: Path):
             try:
                 load(world)
                 until(lambda: int(world.server.cli("WAIT", "1", "1000")) == 1, "the replica has it all")
-                workers = [world.start_worker(concurrency=6) for _ in range(2)]
+                workers = [world.start_worker(concurrency=6, lease=LEASE) for _ in range(2)]
                 pass_time(0.4)
                 world.server.kill()
                 replica.cli("REPLICAOF", "NO", "ONE")
@@ -397,9 +397,9 @@ def test_sentinels_lead_workers_and_apps_to_the_new_primary(tmp_path: Path):
     try:
         with closing_world(tmp_path, servers.url) as world:
             ids = [world.enqueue("quick", 0.01) for _ in range(50)]
-            worker = world.start_worker()
+            worker = world.start_worker(lease=LEASE)
             until(world.all_final, "the first jobs end")
-            assert int(servers.primary.cli("WAIT", "1", "1000")) == 1
+            until(lambda: int(servers.primary.cli("WAIT", "1", "1000")) == 1, "the replica has it all")
             servers.primary.kill()
             until(lambda: _enqueued(lambda: world.enqueue("quick")), "a job can be enqueued at the new primary")
             until(world.all_final, "work goes on")
@@ -417,7 +417,7 @@ def test_sixteen_workers_start_each_of_50_000_jobs_once(world: World):
     for _ in range(50):
         world.enqueue("tally", times=1000)
     workers = [world.start_worker(ready=False, drain=True, concurrency=50, lease=60.0) for _ in range(16)]
-    assert [worker.wait() for worker in workers] == [0] * 16, world.logs()
+    assert [worker.wait(5 * PATIENCE) for worker in workers] == [0] * 16, world.logs()
     assert world.counts() == {"completed": 50_000}
     lines = [line for path in world.folder.glob("tally.*") for line in path.read_text().splitlines()]
     assert len(lines) == 50_000
