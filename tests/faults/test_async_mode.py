@@ -132,14 +132,15 @@ import multiprocessing
 def child(n):
     assert work.enqueue(n).result(60) == 2 * n
 hold.enqueue("gate")
-for n in range(100): work.enqueue(n)
+handles = [work.enqueue(n) for n in range(100)]
 context = multiprocessing.get_context("fork")
 processes = [context.Process(target=child, args=(1000 + n,)) for n in range(4)]
 for process in processes: process.start()
-for n in range(100, 200): work.enqueue(n)
+handles += [work.enqueue(n) for n in range(100, 200)]
 for process in processes:
     process.join(60)
     assert process.exitcode == 0, process.exitcode
+for handle in handles: handle.result(60)  # what has not begun when the program ends is dropped
 Path("gate").touch()
 say("parent", os.getpid())
 """
