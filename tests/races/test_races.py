@@ -92,7 +92,6 @@ race(inserter, 20)
 def test_a_heartbeat_at_the_edge_of_the_lease_against_recoverers(world: World):
     """Renewed and kept, or lost and refused: never both, never neither."""
     code = """
-LEASE = 0.01
 def recoverer(app):
     store, driver = app.engine.open()
     while not os.path.exists("done"):
@@ -101,18 +100,19 @@ def recoverer(app):
 def holder(app):
     store, driver = app.engine.open()
     new_id, chance, kept, lost, rounds = IdSource(), random.Random(5), 0, 0, 0
-    early, late = 0.0, 2 * LEASE
+    lease, early, late = 0.01, 0.0, 2.0  # seconds; and in leases, when the heartbeat comes
     while (kept < 40 or lost < 40) and rounds < 2000:
         rounds += 1
         name = f"holder-{rounds}"
         driver.run(store.insert([NewJob(id=new_id(), task=name, payload="[[],{}]", keep_for=0, max_crashes=10**6)]))
-        driver.run(store.register(introduced(name), to_span(LEASE)))
+        driver.run(store.register(introduced(name), to_span(lease)))
         began = time.monotonic()
         claims = driver.run(store.exchange(name, (), [Want(None, 1)], Routing(frozenset({name})), 1)).claims
         if not claims:  # so slow that the lease was over before the claim
+            lease = min(1.0, lease * 1.5)
             continue
         [claim] = claims
-        edge = chance.uniform(early, late)
+        edge = lease * chance.uniform(early, late)
         while time.monotonic() < began + edge:
             pass
         alive = driver.run(store.heartbeat(name, (), to_span(600))).alive
@@ -122,9 +122,11 @@ def holder(app):
         assert refused == ([] if alive else [claim.ref]), (alive, refused)
         kept, lost = kept + alive, lost + (not alive)
         if alive:
-            early = max(0.0, min(early + 0.0005, late - LEASE))  # look for the edge
+            early = min(early + 0.05, 1.0)  # look for the edge
         else:
-            early = max(0.0, early - 0.001)
+            early = max(0.0, early - 0.1)
+            if lost > 40 > kept:  # so slow that the lease is over before the heartbeat
+                lease = min(1.0, lease * 1.1)
         assert driver.run(store.hear(name)).alive == alive
     say([kept, lost])
     open("done", "w").close()
