@@ -181,7 +181,7 @@ def test_connections_that_died_while_idle_are_replaced_unseen(server, opened):
 
 
 def test_a_call_without_a_reply_ends_in_time_and_may_be_repeated(server):
-    connection = connect(f"{server.url}?timeout=0.2")
+    connection = connect(f"{server.url}?timeout=0.5")
     store, driver = connection
     job = new()
 
