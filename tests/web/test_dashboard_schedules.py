@@ -7,7 +7,9 @@ from html import unescape
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from stoker.schedule_store import Put
 from web.pages import HTML, Parsed, parsed, post
 
 pytestmark = pytest.mark.asyncio
@@ -56,3 +58,21 @@ async def test_a_schedule_that_has_ended_can_be_changed_otherwise(memory_site: A
     changed = {**GIVEN, "end": page.fields()["end"], "args": "[2]"}
     assert (await post(memory_site.admin, "/ui/schedules/change", changed)).status_code == 303
     assert (await memory_site.app.schedules.aget("nightly")).args == [2]
+
+
+async def test_a_zone_that_only_another_version_knows_hides_no_page(memory_site: Any) -> None:
+    app = memory_site.app
+    for name in ("known", "unknown"):
+        await app.schedules.aadd("every day at 9:00", "jobs.add", name=name, tz="Europe/Berlin", args=[1])
+    store = app.engine.connection.store.schedules
+    [theirs] = [one for one in (await app.engine.arun(store.read())).schedules if one.name == "unknown"]
+    changed = theirs.document.replace("Europe/Berlin", "Mars/Base")
+    assert await app.engine.arun(store.put([Put(replace(theirs, document=changed), ())])) == [True]
+    listed = parsed(await memory_site.admin.get("/ui/schedules", headers=HTML))
+    assert listed.text.count("every day at 9:00") == 2
+    shown = parsed(await memory_site.admin.get("/ui/schedules/one?name=unknown", headers=HTML))
+    assert "Mars/Base" in shown.text
+    form = parsed(await memory_site.admin.get("/ui/schedules/change?name=unknown", headers=HTML))
+    assert form.fields()["tz"] == "Mars/Base"
+    refused = parsed(await post(memory_site.admin, "/ui/schedules/change", form.fields()))
+    assert fields_of(refused) == ["tz"]

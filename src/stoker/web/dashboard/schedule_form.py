@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, tzinfo
 from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
@@ -140,7 +142,9 @@ class Known:
     def texts(self) -> Mapping[str, str]:
         """What the form shows."""
         definition = self._definition
-        where = zone(definition.tz)
+        where: tzinfo = UTC
+        with suppress(InvalidOption):  # a zone that is not known here, which is told once the form is sent
+            where = definition.zone
         return {
             "expression": definition.expression,
             "task": definition.job.task,

@@ -256,9 +256,10 @@ def times(
 
 
 def _row(record: ScheduleRecord, now: int, count: int = _COMING) -> Row:
-    if record.state != "active":
-        return Row(record, spoken(record.expression), ())
-    shown = times(record.expression, record.tz, record.start, record.end, now, count)
+    shown: Sequence[datetime] = ()
+    if record.state == "active":
+        with suppress(InvalidOption):  # an expression or a zone that only another version knows
+            shown = times(record.expression, record.tz, record.start, record.end, now, count)
     return Row(record, spoken(record.expression), shown)
 
 
