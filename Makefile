@@ -28,6 +28,7 @@ demo: venv ## run a real job on a SQLite file, with its progress in the terminal
 	@$(BIN)/stoker demo $(ARGS)
 
 test: venv services ## run all tests (under CI also the smoke part on every other Python of this machine)
+	@$(BIN)/python -m compileall -q src  # once, not by each of the thousands of processes that the tests start
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory smoke; fi
 
