@@ -8,8 +8,9 @@ from typing import Final
 
 from stoker.job import LONGEST_LOG, Log
 
-_PIECE: Final = Layout(">qi")
-"""How a piece begins, as `parts/logs.lua` packs it: where it ends, in characters, and the attempt. The text follows."""
+_PIECE: Final = Layout(">qiq")
+"""How a piece begins, as `parts/logs.lua` packs it: where it ends, in characters, the attempt and the fence. The text
+follows."""
 
 
 def logged(text: str | None) -> tuple[str, int] | None:
@@ -21,12 +22,12 @@ def logged(text: str | None) -> tuple[str, int] | None:
 
 
 def logs_of(flat: Sequence[bytes]) -> list[Log]:
-    """The logs of a job, from pieces and their fences, one after the other."""
+    """The logs of a job, from its pieces in their order."""
     attempts: dict[int, int] = {}
     texts: dict[int, list[bytes]] = {}
-    for piece, score in zip(flat[::2], flat[1::2], strict=True):
-        fence = int(score)
-        _, attempts[fence] = _PIECE.unpack_from(piece)
+    for piece in flat:
+        _, attempt, fence = _PIECE.unpack_from(piece)
+        attempts[fence] = attempt
         texts.setdefault(fence, []).append(piece[_PIECE.size :])
     return [
         Log(attempt=attempts[fence], fence=fence, text=b"".join(texts[fence]).decode()[-LONGEST_LOG:])

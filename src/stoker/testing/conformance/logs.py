@@ -86,6 +86,14 @@ def test_attempts_that_were_taken_back_are_told_apart_by_their_fence(rig: Rig) -
     assert logs(rig, claim.id) == [(1, claim.fence, "one"), (1, again.fence, "two")]
 
 
+def test_attempts_that_were_taken_back_may_say_the_same(rig: Rig) -> None:
+    claim = rig.begin()
+    rig.settle(verdict(claim, Verdict.SNOOZED, log="words"))
+    (again,) = rig.claim()
+    rig.settle(verdict(again, Verdict.COMPLETED, result="1", log="words"))
+    assert logs(rig, claim.id) == [(1, claim.fence, "words"), (1, again.fence, "words")]
+
+
 def test_logs_of_a_job_that_comes_back_in_the_same_exchange(rig: Rig) -> None:
     claim = rig.begin()
     answer = rig.exchange("worker", verdict(claim, Verdict.RELEASED, log="first"), limit=1)
